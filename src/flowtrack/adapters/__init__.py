@@ -1,0 +1,1 @@
+"""Where Flowtrack meets other systems; the subpackages do not know each other."""

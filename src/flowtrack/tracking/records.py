@@ -1,0 +1,71 @@
+"""What passes between Kafka and the workers: records, outputs, and the shape of a processor.
+
+A processor knows no Kafka.  Whoever feeds it (the exactly-once source, a test, a file) keeps this order: `assigned`
+for a partition before its first record, `process` for a batch, then either `committed` or `aborted` for that batch,
+and `revoked` when the partition goes to somebody else.  All calls come one after the other, never concurrently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+
+class Topic(StrEnum):
+    """The topics, in the direction in which data flows."""
+
+    EVENTS = "flowtrack.events"
+    CONSENTS = "flowtrack.consents"
+    POLICIES = "flowtrack.policies"
+    REGISTRY = "flowtrack.registry"
+    DECISIONS = "flowtrack.decisions"
+    FINDINGS = "flowtrack.findings"
+    AMENDMENTS = "flowtrack.amendments"
+    ALERTS = "flowtrack.alerts"
+    DEADLETTERS = "flowtrack.deadletters"
+
+
+class Record(NamedTuple):
+    """A Kafka record without Kafka; `timestamp_ms` is the broker's, in milliseconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Output(NamedTuple):
+    """A record to be written; the partition is always explicit."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Processor(Protocol):
+    """What a worker does with a batch; called from one thread, never concurrently."""
+
+    def assigned(self, partition: int, history: Iterable[Record]) -> None:
+        """Take over a partition: forget what was held for it, and fold the replayed state records, if any."""
+        ...
+
+    def revoked(self, partition: int) -> None:
+        """Give a partition up: its state goes to another worker."""
+        ...
+
+    def process(self, records: Sequence[Record]) -> list[Output]:
+        """Work through a batch, in order, and give what is to be written in the same transaction."""
+        ...
+
+    def committed(self) -> None:
+        """Take note that the batch's outputs and offsets are durable."""
+        ...
+
+    def aborted(self) -> None:
+        """Undo the batch's effects on state: the same records come again."""
+        ...
