@@ -1,0 +1,186 @@
+"""What the checker answers: decisions, definitions of situations, markers, findings, alerts and dead letters.
+
+`decisions/p` carries four types of records in one order, told apart by `type`; the sink writes from it alone.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from flowtrack.domain.consent import ConsentData
+from flowtrack.domain.model import Contract, Subject
+from flowtrack.domain.names import DeadLetterCode, Gap, Kind, Note, Reason, Verdict
+
+SEVERITIES = ("", "info", "low", "medium", "high", "critical")
+"""From none to worst; a permit has none."""
+
+Severity = Literal["", "info", "low", "medium", "high", "critical"]
+SituationId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+"""64-bit BLAKE2b of the situation's canonical form, 16 hex digits."""
+
+
+class Judgement(Contract):
+    """What a pack says of a situation; the same for every event and subject in it."""
+
+    verdict: Verdict
+    rules: list[str]
+    """`@id` of the rules that decided."""
+    clauses: list[str]
+    severity: Severity
+    reasons: list[Reason]
+    notes: list[Note]
+    gaps: list[Gap]
+
+
+class CategoryDecision(Judgement):
+    """The judgement of one category of an event, and the consent record that carried it."""
+
+    category: str
+    situation: SituationId
+    consent: str
+    """Id of the consent record that carried the verdict; empty where none did."""
+
+
+class Decision(Contract):
+    """The verdict on one event, with where the event stood and which versions decided."""
+
+    type: Literal["decision"]
+    event_id: str
+    source: str
+    subject: Subject
+    kind: Kind
+    happened_at: AwareDatetime
+    received_at: AwareDatetime
+    """Timestamp of the event's Kafka record."""
+    service: str
+    purpose: str
+    basis: str
+    recipient: str
+    location: str
+    """Destination of a share, location of a store; empty otherwise."""
+    dataset: str
+    epoch: str
+    """Which broker `partition` and `offset` belong to: an embedded broker starts a new epoch each time."""
+    partition: int
+    offset: int
+    verdict: Verdict
+    pack: str
+    registry: str
+    revision: int
+    suspect: bool
+    """Whether the event may repeat an earlier one (its `sequence` is not above the last seen, or it has none)."""
+    correlationid: str
+    categories: list[CategoryDecision]
+
+
+class SituationDefinition(Judgement):
+    """A situation met for the first time by a worker, with everything needed to judge it anew."""
+
+    type: Literal["situation"]
+    pack: str
+    situation: SituationId
+    attributes: dict[str, str | bool | list[str]]
+
+
+class ConsentCopy(Contract):
+    """A consent record as it was applied, copied so that one stream holds all that the sink writes."""
+
+    type: Literal["consent"]
+    event_id: str
+    source: str
+    subject: Subject
+    valid_from: AwareDatetime
+    received_at: AwareDatetime
+    epoch: str
+    partition: int
+    offset: int
+    data: ConsentData
+
+
+class HistoryEntry(Contract):
+    """One consent record of a subject's history, inside a marker."""
+
+    event_id: str
+    valid_from: AwareDatetime
+    data: ConsentData
+
+
+class Marker(Contract):
+    """Late knowledge: everything before it on its partition was judged without it, everything after with it."""
+
+    type: Literal["marker"]
+    cause: Literal["consent", "registry", "policy"]
+    subject: Subject | None
+    """Whose events are touched; None where the registry or the pack changed."""
+    reaches_back_to: AwareDatetime
+    """Events that happened at or after this instant are touched."""
+    partition: int
+    history: list[HistoryEntry]
+    """The subject's whole consent history, after the change."""
+    changed: str
+    """`name@version` of the registry document or pack that changed; empty for consents."""
+
+
+class Finding(Contract):
+    """What the alerter must know: an event that was denied, indeterminate or dead, or an incident."""
+
+    type: Literal["finding"]
+    what: Literal["denied", "indeterminate", "dead_letter", "incident", "notice"]
+    event_id: str
+    service: str
+    kind: str
+    purpose: str
+    recipient: str
+    subject: str
+    categories: list[str]
+    clauses: list[str]
+    reasons: list[str]
+    gaps: list[str]
+    severity: Severity
+    happened_at: AwareDatetime
+    epoch: str
+    partition: int
+    offset: int
+
+
+class Alert(Contract):
+    """Findings of one kind, grouped: who was told of what, since when, how often."""
+
+    identity: str
+    """16 hex digits, from what, service, recipient, clauses, reasons and gaps."""
+    state: Literal["open", "resolved"]
+    what: str
+    title: str
+    severity: Severity
+    service: str
+    recipient: str
+    purpose: str
+    categories: list[str]
+    clauses: list[str]
+    reasons: list[str]
+    gaps: list[str]
+    first_at: AwareDatetime
+    last_at: AwareDatetime
+    count: int
+    examples: list[str]
+    """Ids of a few of the events."""
+
+
+class DeadLetter(Contract):
+    """A message that could not be taken: where it stood and why, never what it held."""
+
+    topic: str
+    epoch: str
+    partition: int
+    offset: int
+    received_at: AwareDatetime
+    code: DeadLetterCode
+    field: str
+    """Dotted path of the field at fault; empty where the whole message is."""
+    detail: str
+    """What was wrong and what to do, without any value of the message."""
+    size_bytes: int
+    sha256: str
+    """Of the payload, so that its sender can find it again."""
