@@ -1,0 +1,1 @@
+"""Kafka: settings, topics, the embedded broker, the exactly-once source and the worker around it."""

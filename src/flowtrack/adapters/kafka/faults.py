@@ -1,0 +1,48 @@
+"""The one place where librdkafka's errors become ours."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+
+from flowtrack.errors import BrokerError
+
+_HELP = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "grant this user read and write on the topic",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "grant this user read on the consumer group",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "grant this user idempotent write on the cluster",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "grant this user write on the transactional id",
+    KafkaError.SASL_AUTHENTICATION_FAILED: "check FLOWTRACK_KAFKA__SASL_USERNAME and the password",
+    KafkaError._AUTHENTICATION: "check FLOWTRACK_KAFKA__SASL_USERNAME, the password and the certificates",  # noqa: SLF001 - librdkafka's local codes are named so
+    KafkaError._SSL: "check FLOWTRACK_KAFKA__SSL_CA_LOCATION and the certificates",  # noqa: SLF001 - (likewise)
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topics: `flowtrack topics create`",
+    KafkaError._UNKNOWN_TOPIC: "create the topics: `flowtrack topics create`",  # noqa: SLF001 - (likewise)
+    KafkaError._UNKNOWN_PARTITION: "create the topics: `flowtrack topics create`",  # noqa: SLF001 - (likewise)
+    KafkaError._TRANSPORT: "check FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS and that the broker runs",  # noqa: SLF001 - (likewise)
+    KafkaError._TIMED_OUT: "check FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS and that the broker runs",  # noqa: SLF001 - (likewise)
+    KafkaError._ALL_BROKERS_DOWN: "check FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS and that the broker runs",  # noqa: SLF001 - (likewise)
+    KafkaError._FENCED: "another worker runs with the same transactional id: end one of them",  # noqa: SLF001 - (likewise)
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's `max.message.bytes`, or send less",
+}
+
+
+class BatchUndoneError(BrokerError):
+    """A batch was not closed and left nothing behind; the same records come again."""
+
+
+def broker_error(error: KafkaError | KafkaException, where: str = "") -> BrokerError:
+    """Translate an error of librdkafka, with the next step for whoever reads it."""
+    cause = kafka_error(error)
+    text = cause.str().rstrip(".")
+    return BrokerError(
+        f"kafka says `{cause.name()}`: {text[:1].lower()}{text[1:]}",
+        where=where,
+        help=_HELP.get(cause.code(), "look into the broker's log"),
+    )
+
+
+def kafka_error(error: KafkaError | KafkaException) -> KafkaError:
+    """Give the KafkaError that an exception of librdkafka carries."""
+    if isinstance(error, KafkaException):
+        inner: KafkaError = error.args[0]
+        return inner
+    return error

@@ -1,0 +1,139 @@
+"""Where logs begin and end, and how far consumer groups have come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from flowtrack.adapters.kafka.faults import broker_error
+from flowtrack.adapters.kafka.settings import KafkaSettings
+from flowtrack.errors import BrokerError
+
+Place = tuple[str, int]  # topic and partition
+_TIMEOUT_S = 10.0
+
+
+class LogOffsets:
+    """Asks the broker where logs begin and end; keeps one connection, so that an answer takes a millisecond.
+
+    The answers are fresh: a consumer's own watermarks are as old as its last fetch, and asked through its own
+    connection they would wait behind a long fetch.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._admin = AdminClient(settings.librdkafka())
+
+    def partitions(self, topic: str, timeout_s: float = _TIMEOUT_S) -> list[int]:
+        """Give a topic's partition numbers.
+
+        Raises:
+            BrokerError: the topic does not exist, or the broker does not answer.
+        """
+        try:
+            metadata = self._admin.list_topics(topic, timeout=timeout_s).topics[topic]
+        except KafkaException as error:
+            raise broker_error(error, topic) from error
+        if metadata.error is not None:
+            raise broker_error(metadata.error, topic)
+        return sorted(metadata.partitions)
+
+    def starts(self, places: Iterable[Place], timeout_s: float = _TIMEOUT_S) -> dict[Place, int]:
+        """Give the first offset that each log still holds.
+
+        Raises:
+            BrokerError: the broker does not answer, or does not know a partition.
+        """
+        return self._ask(places, OffsetSpec.earliest(), timeout_s)
+
+    def ends(self, places: Iterable[Place], timeout_s: float = _TIMEOUT_S) -> dict[Place, int]:
+        """Give the offset behind each log's last committed record (the last stable offset).
+
+        Raises:
+            BrokerError: the broker does not answer, or does not know a partition.
+        """
+        return self._ask(places, OffsetSpec.latest(), timeout_s)
+
+    def _ask(self, places: Iterable[Place], which: OffsetSpec, timeout_s: float) -> dict[Place, int]:
+        question = {TopicPartition(topic, partition): which for topic, partition in places}
+        if not question:
+            return {}
+        try:
+            futures = self._admin.list_offsets(
+                question, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s
+            )
+            return {(at.topic, at.partition): future.result(timeout_s).offset for at, future in futures.items()}
+        except KafkaException as error:
+            raise broker_error(error, ", ".join(sorted({at.topic for at in question}))) from error
+        except TimeoutError as error:
+            raise BrokerError(
+                f"no answer about offsets within {timeout_s:g} s",
+                where=", ".join(sorted({at.topic for at in question})),
+                help="check that the broker runs",
+            ) from error
+
+
+class GroupOffsets:
+    """Asks how far a consumer group has come, without joining it."""
+
+    def __init__(self, settings: KafkaSettings, group: str) -> None:
+        self.group = group
+        self._consumer = Consumer({**settings.librdkafka(), "group.id": group, "enable.auto.commit": False})
+
+    def committed(self, places: Sequence[Place], timeout_s: float = _TIMEOUT_S) -> dict[Place, int]:
+        """Give the committed offsets; a place where nothing is committed is left out.
+
+        Raises:
+            BrokerError: the broker does not answer.
+        """
+        try:
+            answer = self._consumer.committed([TopicPartition(*place) for place in places], timeout_s)
+        except KafkaException as error:
+            raise broker_error(error, f"group {self.group}") from error
+        for at in answer:
+            if at.error is not None:
+                raise broker_error(at.error, f"group {self.group}, {at.topic}/{at.partition}")
+        return {(at.topic, at.partition): at.offset for at in answer if at.offset >= 0}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def committed_offsets(settings: KafkaSettings, group: str, topic: str) -> dict[int, int]:
+    """Give how far a group has come in each partition of a topic; a partition with no commit is left out.
+
+    Raises:
+        BrokerError: the broker does not answer, or the topic does not exist.
+    """
+    partitions = LogOffsets(settings).partitions(topic)
+    with GroupOffsets(settings, group) as offsets:
+        return {at[1]: offset for at, offset in offsets.committed([(topic, p) for p in partitions]).items()}
+
+
+def start_offsets(settings: KafkaSettings, topic: str) -> dict[int, int]:
+    """Give the first offset that each partition of a topic still holds.
+
+    Raises:
+        BrokerError: the broker does not answer, or the topic does not exist.
+    """
+    log = LogOffsets(settings)
+    return {at[1]: offset for at, offset in log.starts([(topic, p) for p in log.partitions(topic)]).items()}
+
+
+def end_offsets(settings: KafkaSettings, topic: str) -> dict[int, int]:
+    """Give the offset behind the last committed record of each partition of a topic.
+
+    Raises:
+        BrokerError: the broker does not answer, or the topic does not exist.
+    """
+    log = LogOffsets(settings)
+    return {at[1]: offset for at, offset in log.ends([(topic, p) for p in log.partitions(topic)]).items()}

@@ -1,0 +1,97 @@
+"""Bounded reads of a log: to load state, to reconcile, to read a control topic whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from flowtrack.adapters.kafka.faults import broker_error
+from flowtrack.adapters.kafka.lag import LogOffsets
+from flowtrack.adapters.kafka.settings import KafkaSettings
+from flowtrack.errors import BrokerError
+from flowtrack.tracking.records import Record
+
+_BATCH_RECORDS = 5_000
+_POLL_S = 0.5
+_SILENCE_S = 30.0  # a broker that delivers nothing for so long before the end is reached is not just slow
+
+
+def record_of(message: Message[Any, Any]) -> Record:
+    """Take a record out of a message of librdkafka."""
+    headers = message.headers()
+    return Record(
+        message.topic() or "",
+        message.partition() or 0,
+        message.offset() or 0,
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        tuple(headers) if headers else (),  # type: ignore[arg-type]  # read, they are pairs of str and bytes
+    )
+
+
+def read_partition(settings: KafkaSettings, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+    """Read the committed records of [start, end) of one partition, in order.
+
+    Offsets that compaction or transaction markers took are skipped; `start` below the log's beginning begins there.
+
+    Raises:
+        BrokerError: the broker delivers nothing for 30 s before `end`, or refuses.
+    """
+    if start >= end:
+        return
+    consumer = Consumer(
+        {
+            **settings.librdkafka(),
+            "group.id": "flowtrack-replay",  # never joined, nothing committed: librdkafka wants a name
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,
+        }
+    )
+    try:
+        consumer.assign([TopicPartition(topic, partition, start)])
+        silent_s = 0.0
+        while True:
+            messages = consumer.consume(_BATCH_RECORDS, _POLL_S)
+            for message in messages:
+                error = message.error()
+                if error is not None:
+                    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local codes are named so
+                        if (message.offset() or 0) >= end:
+                            return
+                        continue
+                    raise broker_error(error, f"{topic}/{partition}")
+                if (message.offset() or 0) >= end:
+                    return
+                yield record_of(message)
+                if (message.offset() or 0) + 1 == end:
+                    return
+            silent_s = 0.0 if messages else silent_s + _POLL_S
+            if silent_s >= _SILENCE_S:
+                raise BrokerError(
+                    f"no record for {_SILENCE_S:g} s before offset {end}",
+                    where=f"{topic}/{partition}",
+                    help="check that the broker runs",
+                )
+    except KafkaException as error:
+        raise broker_error(error, f"{topic}/{partition}") from error
+    finally:
+        consumer.close()
+
+
+def read_topic(settings: KafkaSettings, topic: str) -> Iterator[Record]:
+    """Read a topic whole, partition by partition, up to where each ends now.
+
+    Raises:
+        BrokerError: the topic does not exist, or the broker stops answering.
+    """
+    log = LogOffsets(settings)
+    places = [(topic, partition) for partition in log.partitions(topic)]
+    starts, ends = log.starts(places), log.ends(places)
+    for place in places:
+        yield from read_partition(settings, topic, place[1], starts[place], ends[place])
