@@ -107,3 +107,13 @@ def test_links_between_pages_lead_somewhere(pages: dict[str, str], root: Path) -
         if not (root / path).parent.joinpath(target).exists()
     ]
     assert not dead, dead
+
+
+def test_every_decision_is_in_the_index(pages: dict[str, str]) -> None:
+    """Each page in docs/decisions/ is linked from their index."""
+    index = pages["docs/decisions/README.md"]
+    written = [
+        Path(path).name for path in pages if path.startswith("docs/decisions/") and not path.endswith("README.md")
+    ]
+    assert written
+    assert not (missing := [name for name in written if f"({name})" not in index]), missing
