@@ -46,8 +46,8 @@ def _public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Docum
         if not isinstance(node, Documented) or node.name.startswith("_"):
             continue
         decorators = {ast.unparse(decorator).rsplit(".", 1)[-1] for decorator in getattr(node, "decorator_list", [])}
-        if decorators & {"overload", "override", "setter"}:
-            continue  # documented where the thing itself is
+        if decorators & {"overload", "override", "setter"} or ast.unparse(node.body[-1]) == "...":
+            continue  # documented where the thing itself is, or by the protocol that asks for it
         yield prefix + node.name, node
         if isinstance(node, ast.ClassDef):
             yield from _public(node.body, f"{prefix}{node.name}.")
