@@ -1,0 +1,180 @@
+"""Findings become alerts: what is of one kind is one alert, however often it happens.
+
+An alert's identity is made from what the findings have in common (what, service, recipient, clauses, reasons, gaps),
+never from whom they are about.  The first finding of a kind opens an alert; later ones only count.  Whoever is on call
+hears of it when it opens, when it has grown tenfold, when it goes on after a while, and when it has ended.
+
+What is here are pure values; `tracking.alerter` keeps them while findings come in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Protocol
+
+from flowtrack.domain.decision import SEVERITIES, Alert, Finding, Severity
+
+OVERFLOW = "overflow"
+"""What an alert says whose findings are of more kinds than are told apart."""
+
+_IDENTITY_BYTES = 8
+
+
+class Notifier(Protocol):
+    """Tells somebody of alerts.  The same alert may come again: `identity` tells that it is the same."""
+
+    @property
+    def name(self) -> str:
+        """Short name for logs and metrics."""
+        ...
+
+    def notify(self, alerts: Sequence[Alert]) -> None:
+        """Hand alerts on, all or none as far as the caller can tell.
+
+        Raises:
+            DeliveryError: nobody was told; the same alerts come again later.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRules:
+    """How findings are grouped, and when somebody hears of a group again."""
+
+    groups_max: int = 10_000
+    """Kinds that are told apart; findings of further kinds are counted in one alert of their own."""
+    examples_max: int = 5
+    """Ids of events that an alert keeps."""
+    categories_max: int = 64
+    grows_by: int = 10
+    """Somebody is told again when the count has grown by this factor."""
+    repeat_after: timedelta = timedelta(minutes=15)
+    """Somebody is told again of an alert that still grows after this time."""
+    resolve_after: timedelta = timedelta(hours=1)
+    """An alert without a finding for this long has ended."""
+
+
+class Kind(Protocol):
+    """What findings of one alert have in common."""
+
+    @property
+    def what(self) -> str: ...  # noqa: D102 - the fields of Finding and Alert
+    @property
+    def service(self) -> str: ...  # noqa: D102 - (likewise)
+    @property
+    def recipient(self) -> str: ...  # noqa: D102 - (likewise)
+    @property
+    def clauses(self) -> list[str]: ...  # noqa: D102 - (likewise)
+    @property
+    def reasons(self) -> list[str]: ...  # noqa: D102 - (likewise)
+    @property
+    def gaps(self) -> list[str]: ...  # noqa: D102 - (likewise)
+
+
+def identity_of(kind: Kind) -> str:
+    """Give the identity of the alert that a finding belongs to: 16 hex digits, the same everywhere and always."""
+    return _identity(
+        kind.what, kind.service, kind.recipient, tuple(kind.clauses), tuple(kind.reasons), tuple(kind.gaps)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _identity(what: str, service: str, recipient: str, *lists: tuple[str, ...]) -> str:
+    canonical = json.dumps([what, service, recipient, *(sorted(set(names)) for names in lists)], ensure_ascii=False)
+    return hashlib.blake2b(canonical.encode(), digest_size=_IDENTITY_BYTES).hexdigest()
+
+
+def opened(finding: Finding, now: datetime) -> Alert:
+    """Give the alert that one finding makes.
+
+    Args:
+        finding: what the checker found.
+        now: when it was noticed, which is what an alert's times mean; the event may have happened long ago.
+    """
+    return Alert(
+        identity=identity_of(finding),
+        state="open",
+        what=finding.what,
+        title=_title(finding),
+        severity=finding.severity,
+        service=finding.service,
+        recipient=finding.recipient,
+        purpose=finding.purpose,
+        categories=sorted(set(finding.categories)),
+        clauses=sorted(set(finding.clauses)),
+        reasons=sorted(set(finding.reasons)),
+        gaps=sorted(set(finding.gaps)),
+        first_at=now,
+        last_at=now,
+        count=1,
+        examples=[finding.event_id] if finding.event_id else [],
+    )
+
+
+def merged(one: Alert, other: Alert, rules: AlertRules) -> Alert:
+    """Add two shares of the same alert; `one` is the earlier where an order is needed.
+
+    The purpose is kept where both agree, and empty where they do not: it is no part of the identity.
+    """
+    return one.model_copy(
+        update={
+            "severity": worst_severity(one.severity, other.severity),
+            "purpose": one.purpose if one.purpose == other.purpose else "",
+            "categories": sorted({*one.categories, *other.categories})[: rules.categories_max],
+            "first_at": min(one.first_at, other.first_at),
+            "last_at": max(one.last_at, other.last_at),
+            "count": one.count + other.count,
+            "examples": list(dict.fromkeys([*one.examples, *other.examples]))[: rules.examples_max],
+        }
+    )
+
+
+def worst_severity(one: Severity, other: Severity) -> Severity:
+    """Give the worse of two severities."""
+    return max(one, other, key=SEVERITIES.index)
+
+
+_HAPPENED = {
+    "denied": "not allowed",
+    "indeterminate": "could not be judged",
+    "dead_letter": "could not be read",
+    "incident": "incident",
+    "notice": "to be noticed",
+}
+
+
+def _title(finding: Finding) -> str:
+    """Say in one line what happened, between whom, and why: names of the registry and the vocabularies only."""
+    whom = f"{finding.service or 'unknown service'} → {finding.recipient}" if finding.recipient else finding.service
+    why = ", ".join([*finding.reasons, *finding.gaps]) or "no reason given"
+    return f"{_HAPPENED[finding.what]}: {whom}: {why}" if whom else f"{_HAPPENED[finding.what]}: {why}"
+
+
+def overflow(now: datetime, rules: AlertRules) -> Alert:
+    """Give the alert that counts findings of more kinds than are told apart: none is left out, only its names are."""
+    return Alert(
+        identity=OVERFLOW_IDENTITY,
+        state="open",
+        what=OVERFLOW,
+        title=f"findings of more than {rules.groups_max} kinds: the further ones are counted here",
+        severity="",
+        service="",
+        recipient="",
+        purpose="",
+        categories=[],
+        clauses=[],
+        reasons=[],
+        gaps=[],
+        first_at=now,
+        last_at=now,
+        count=1,
+        examples=[],
+    )
+
+
+OVERFLOW_IDENTITY = _identity(OVERFLOW, "", "")
