@@ -76,19 +76,19 @@ def _banned(sources: list[Source], bans: dict[str, str]) -> list[str]:
 
 def test_nothing_sleeps(sources: list[Source]) -> None:
     """Nothing waits for a time where it could wait for what it needs."""
-    assert not (found := _banned(sources, BANNED_EVERYWHERE)), found
+    assert not (found := _banned(sources, BANNED_EVERYWHERE)), "\n".join(found)
 
 
 def test_replayed_layers_take_time_and_chance_as_arguments(product: list[Source]) -> None:
     """Domain, policy, wire, tracking and audit read no clock, roll no dice and make no ids."""
     replayed = [source for source in product if source.path.startswith(REPLAYED)]
-    assert not (found := _banned(replayed, BANNED_IN_REPLAYED)), found
+    assert not (found := _banned(replayed, BANNED_IN_REPLAYED)), "\n".join(found)
 
 
 def test_only_commands_print(product: list[Source]) -> None:
     """Below apps nothing prints: it logs with structlog, or returns what an app shows."""
     quiet = [source for source in product if not source.path.startswith("src/flowtrack/apps/")]
-    assert not (found := _banned(quiet, {"print": "log with structlog, or return the text to apps"})), found
+    assert not (found := _banned(quiet, {"print": "log with structlog, or return the text to apps"})), "\n".join(found)
 
 
 def test_no_exception_is_caught_unnamed(sources: list[Source]) -> None:
@@ -99,7 +99,7 @@ def test_no_exception_is_caught_unnamed(sources: list[Source]) -> None:
         for node in ast.walk(source.tree)
         if isinstance(node, ast.ExceptHandler) and node.type is None
     ]
-    assert not bare, bare
+    assert not bare, "\n".join(bare)
 
 
 def test_a_silenced_check_is_named_and_explained(sources: list[Source]) -> None:
@@ -131,7 +131,7 @@ def test_no_file_knows_one_machine(files: list[str], root: Path) -> None:
         text = (root / path).read_bytes().decode("utf-8", errors="ignore")
         found += [f"{path}: `{match[0]}`" for match in ABSOLUTE_PATH.finditer(text)]
         found += [f"{path}: `{match[0]}`" for match in INDEX_HOST.finditer(text)]
-    assert not found, found
+    assert not found, "\n".join(found)
 
 
 def _asserts(function: ast.AST, module: dict[str, ast.AST], seen: frozenset[str] = frozenset()) -> bool:

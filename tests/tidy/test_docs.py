@@ -106,7 +106,7 @@ def test_links_between_pages_lead_somewhere(pages: dict[str, str], root: Path) -
         for target in LINK.findall(FENCE.sub("", text))
         if not (root / path).parent.joinpath(target).exists()
     ]
-    assert not dead, dead
+    assert not dead, "\n".join(dead)
 
 
 def test_every_decision_is_in_the_index(pages: dict[str, str]) -> None:

@@ -32,7 +32,7 @@ def test_no_code_has_gone(names: Any) -> None:
         for enum, codes in names["enums"].items()
         for code in set(codes) - {str(member) for member in getattr(enums, enum)}
     }
-    assert not missing, missing
+    assert not missing, "\n".join(sorted(missing))
 
 
 def test_codes_are_spelt_as_codes(names: Any) -> None:
@@ -43,7 +43,7 @@ def test_codes_are_spelt_as_codes(names: Any) -> None:
         for member in getattr(enums, enum)
         if member.name != member.value.upper().replace(".", "_")
     }
-    assert not odd, odd
+    assert not odd, "\n".join(sorted(odd))
 
 
 def test_no_term_has_gone(names: Any, pack: Path) -> None:
@@ -56,11 +56,11 @@ def test_no_term_has_gone(names: Any, pack: Path) -> None:
                 missing.append(f"{vocabulary}: {term}")
             elif lost := set(parents) - set((held[term] or {}).get("parents") or []):
                 missing.append(f"{vocabulary}: {term} no longer under {sorted(lost)}")
-    assert not missing, missing
+    assert not missing, "\n".join(sorted(missing))
 
 
 def test_the_pack_has_its_files(names: Any, pack: Path) -> None:
     """The default pack is complete, and carries cases."""
     missing = [path for path in names["pack_files"] if not (pack / path).is_file()]
-    assert not missing, missing
+    assert not missing, "\n".join(sorted(missing))
     assert list((pack / "cases").glob("*.yaml"))

@@ -91,7 +91,7 @@ def test_paths_say_what_is_in_them(files: list[str]) -> None:
         for word in re.split(r"[^a-z]+", path.lower())
         if word in BANNED_WORDS
     ]
-    assert not vague, vague
+    assert not vague, "\n".join(vague)
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
