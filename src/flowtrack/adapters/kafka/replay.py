@@ -13,8 +13,9 @@ from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Record
 
+_GROUP = "flowtrack-replay"  # never joined, nothing committed: librdkafka wants a name
 _BATCH_RECORDS = 5_000
-_POLL_S = 0.5
+_POLL_S = 0.02  # a full batch is not waited for: the end may be near
 _SILENCE_S = 30.0  # a broker that delivers nothing for so long before the end is reached is not just slow
 
 
@@ -44,13 +45,9 @@ def read_partition(settings: KafkaSettings, topic: str, partition: int, start: i
         return
     consumer = Consumer(
         {
-            **settings.librdkafka(),
-            "group.id": "flowtrack-replay",  # never joined, nothing committed: librdkafka wants a name
-            "enable.auto.commit": False,
+            **settings.consumer(_GROUP),
             "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
             "enable.partition.eof": True,
-            "fetch.wait.max.ms": 50,
         }
     )
     try:

@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flowtrack.errors import ConfigurationError
 
+_FETCH_WAIT_MS = 100
+_FETCH_WAIT_EMBEDDED_MS = 10  # the embedded broker answers a waiting fetch only when its time is over
 EMBEDDED_PARTITIONS = 4  # the embedded broker creates every topic with as many, on first use
 
 Setting = str | int | float | bool  # what librdkafka takes
@@ -46,6 +48,9 @@ class KafkaSettings(BaseSettings):
     """Copies of each partition; -1 leaves it to the broker's own default, as an operator has set it."""
     embedded: bool = False
     """Whether the broker is librdkafka's mock: no transactions, one worker a group, 5 MiB a partition."""
+    instance: str = ""
+    """Names this process among its kind, e.g. the pod: a restart under the same name ends the transaction that a
+    killed worker left open at once, instead of after its timeout. Two processes must never share it."""
     epoch: str = ""
     """Which life of the embedded broker this is: its offsets begin anew with each; empty on a real Kafka."""
 
@@ -97,7 +102,7 @@ class KafkaSettings(BaseSettings):
             "bootstrap.servers": self.bootstrap_servers,
             "security.protocol": self.security_protocol,
             "allow.auto.create.topics": self.embedded,
-            "log_level": 4,
+            "log_level": 2,  # what goes wrong is raised or told to an error callback; stderr stays clean
         }
         if self.security_protocol.startswith("SASL"):
             config |= {
@@ -118,6 +123,15 @@ class KafkaSettings(BaseSettings):
             if self.ssl_key_password is not None:
                 config["ssl.key.password"] = self.ssl_key_password.get_secret_value()
         return config
+
+    def consumer(self, group: str) -> dict[str, Setting]:
+        """Give what every consumer of librdkafka has in common: committed records only, no commit of its own accord."""
+        return self.librdkafka() | {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": _FETCH_WAIT_EMBEDDED_MS if self.embedded else _FETCH_WAIT_MS,
+        }
 
     def aiokafka(self) -> dict[str, object]:
         """Give the connection as keyword arguments of aiokafka's clients."""

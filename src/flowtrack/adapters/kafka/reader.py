@@ -1,0 +1,303 @@
+"""What a source reads: its group's partitions, the state topic ahead of the others, and where each stands.
+
+The state topic's partitions are assigned by the group together with the others, but read by a consumer of their own:
+so they can be read up to the log's end without waiting behind events that were fetched before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from flowtrack.adapters.kafka import metrics
+from flowtrack.adapters.kafka.faults import broker_error
+from flowtrack.adapters.kafka.lag import LogOffsets, Place
+from flowtrack.adapters.kafka.plan import Plan
+from flowtrack.adapters.kafka.replay import read_partition, record_of
+from flowtrack.adapters.kafka.settings import KafkaSettings
+from flowtrack.adapters.kafka.status import SourceStatus
+from flowtrack.errors import BrokerError
+from flowtrack.tracking.records import Record
+
+_STATE_WAIT_S = 0.05  # how long a batch waits for state that the broker does not deliver
+_COMMITTED_S = 30.0  # longer than the transaction timeout: a dead worker's commit may still be pending
+_SESSION_TIMEOUT_MS = 6_000
+_HEARTBEAT_MS = 1_000
+_POLL_INTERVAL_MS = 300_000  # a takeover that loads much state, or a batch done in halves; the watchdog is quicker
+
+_log = structlog.get_logger(__name__)
+
+Gained = Callable[[int, Iterable[Record]], None]
+Lost = Callable[[int], None]
+
+
+class Batch(NamedTuple):
+    """Records in the order in which they are to be worked, state first, and the offsets that follow them."""
+
+    records: list[Record]
+    ends: dict[Place, int]
+
+    @classmethod
+    def of(cls, records: list[Record]) -> Batch:
+        """Make a batch of some records, e.g. half of another's."""
+        return cls(records, {(r.topic, r.partition): r.offset + 1 for r in records})
+
+
+class Reader:
+    """Consumes a plan's topics.
+
+    Args:
+        gained: is told each partition taken over, with the state topic's records up to its committed offset.
+        lost: is told each partition given up.
+    """
+
+    def __init__(self, settings: KafkaSettings, plan: Plan, status: SourceStatus, *, gained: Gained, lost: Lost) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._status = status
+        self._gained = gained
+        self._lost = lost
+        self._log = LogOffsets(settings)
+        own = {"auto.offset.reset": "error", "error_cb": self._on_error}
+        self.consumer = Consumer(
+            {
+                **settings.consumer(plan.group),
+                **own,
+                "partition.assignment.strategy": "range",  # p of all topics to one worker
+                "session.timeout.ms": _SESSION_TIMEOUT_MS,
+                "heartbeat.interval.ms": _HEARTBEAT_MS,
+                "max.poll.interval.ms": _POLL_INTERVAL_MS,
+            }
+        )
+        self._state = None
+        if plan.state_topic is not None:
+            self._state = Consumer({**settings.consumer(plan.group), **own, "enable.partition.eof": True})
+        self._next: dict[Place, int] = {}
+        self._held = Batch([], {})
+
+    # -- partitions come and go ------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Join the group; on the embedded broker, take everything.
+
+        There a group's leaving member would be waited for, and one worker a group is all there is.
+
+        Raises:
+            BrokerError: see `take_over`.
+        """
+        if self._settings.embedded:
+            self.take_over([(t, p) for t in self._plan.topics for p in self._log.partitions(t)])
+        else:
+            self.consumer.subscribe(
+                list(self._plan.topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+            )
+
+    def take_over(self, places: list[Place]) -> None:
+        """Load the state of the places' partitions and go on from their committed offsets.
+
+        Raises:
+            BrokerError: a committed offset is out of its log's range, or the broker does not answer.
+        """
+        begins, starts = self._begins(places)
+        self._next = dict(begins)
+        state = [place for place in places if place[0] == self._plan.state_topic]
+        self.consumer.assign([TopicPartition(*at, begins[at]) for at in places if at not in state])
+        if self._state is not None:
+            self._state.assign([TopicPartition(*at, begins[at]) for at in state])
+        for partition in sorted({at[1] for at in places}):
+            self._gained(partition, self._history(partition, starts, begins))
+        self._status.partitions = tuple(sorted({at[1] for at in places}))
+        self._status.reason = ""
+        metrics.PARTITIONS.labels(self._plan.name).set(len(self._status.partitions))
+        metrics.REBALANCES.labels(self._plan.name).inc()
+        _log.info("partitions taken over", worker=self._plan.name, partitions=self._status.partitions)
+
+    def give_up(self) -> None:
+        """Forget all partitions: they go to other workers."""
+        for partition in sorted({at[1] for at in self._next}):
+            self._lost(partition)
+        self._next, self._held = {}, Batch([], {})
+        if self._state is not None:
+            self._state.unassign()
+        self._status.partitions = ()
+        self._status.reason = "waiting for partitions"
+
+    def close(self) -> None:
+        """Leave the group, giving up what is owned."""
+        if self._settings.embedded:
+            self.give_up()
+        self.consumer.close()
+        if self._state is not None:
+            self._state.close()
+
+    def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.take_over([(at.topic, at.partition) for at in partitions])
+
+    def _on_revoke(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+        self.give_up()  # range assignment revokes all, then assigns anew
+
+    def _history(self, partition: int, starts: dict[Place, int], begins: dict[Place, int]) -> Iterable[Record]:
+        at = (self._plan.state_topic or "", partition)
+        if at not in begins:
+            return ()
+        return read_partition(self._settings, *at, starts[at], begins[at])
+
+    def _begins(self, places: list[Place]) -> tuple[dict[Place, int], dict[Place, int]]:
+        """Give where to go on: the committed offset, or the log's start where nothing was ever committed."""
+        try:
+            answer = self.consumer.committed([TopicPartition(*at) for at in places], _COMMITTED_S)
+        except KafkaException as error:
+            raise broker_error(error, f"group {self._plan.group}") from error
+        starts, ends = self._log.starts(places), self._log.ends(places)
+        begins = dict(starts)
+        for at in answer:
+            if at.error is not None:
+                raise broker_error(at.error, f"group {self._plan.group}, {at.topic}/{at.partition}")
+            place = (at.topic, at.partition)
+            if at.offset >= 0:
+                begins[place] = self._in_range(place, at.offset, starts[place], ends[place])
+        return begins, starts
+
+    def _in_range(self, place: Place, offset: int, start: int, end: int) -> int:
+        if start <= offset <= end:
+            return offset
+        raise BrokerError(
+            f"the committed offset {offset} is out of the log's range [{start}, {end}]: records are missing, "
+            "or the topic was made anew",
+            where=f"group {self._plan.group}, {place[0]}/{place[1]}",
+            help="find out what was lost, then set the group's offset by hand (`kafka-consumer-groups "
+            "--reset-offsets`): flowtrack does not guess one",
+        )
+
+    # -- batches -------------------------------------------------------------------------------------------------
+
+    def fetch(self) -> Batch:
+        """Give the next batch; empty when there is nothing.
+
+        The state topic is read to where its log ends once the other records are here, so that no record overtakes
+        the state that it rests on. Where the broker does not deliver that within 50 ms, the batch begins without.
+
+        Raises:
+            BrokerError: a consumer failed for good.
+        """
+        if not self._held.records:
+            try:
+                messages = self.consumer.consume(self._plan.batch_records_max, self._plan.batch_wait_s)
+            except KafkaException as error:
+                raise broker_error(error, f"group {self._plan.group}") from error
+            self._held = self._take(messages)
+        if self._state is None:
+            return self._release([], {})
+        state, complete = self._fetch_state(self._state, wait=bool(self._held.records))
+        if not complete:
+            return Batch(state.records, state.ends)
+        return self._release(state.records, state.ends)
+
+    def rewind(self) -> None:
+        """Go back to the committed offsets, after a batch was undone.
+
+        Raises:
+            BrokerError: see `take_over`.
+        """
+        self._held = Batch([], {})
+        if not self._next:
+            return
+        begins, _ = self._begins(list(self._next))
+        self._next = dict(begins)
+        try:
+            for at, offset in begins.items():
+                consumer = self._state if self._state is not None and at[0] == self._plan.state_topic else self.consumer
+                consumer.seek(TopicPartition(*at, offset))
+        except KafkaException as error:
+            raise broker_error(error, f"rewinding group {self._plan.group}") from error
+
+    def lag_records(self) -> dict[str, int]:
+        """Give by topic how many records are still to be read; the broker is asked.
+
+        Raises:
+            BrokerError: the broker does not answer.
+        """
+        lags = dict.fromkeys(self._plan.topics, 0)
+        for at, end in self._log.ends(list(self._next)).items():
+            lags[at[0]] += max(0, end - self._next[at])
+        return lags
+
+    def _release(self, records: list[Record], ends: dict[Place, int]) -> Batch:
+        held, self._held = self._held, Batch([], {})
+        return Batch(records + held.records, ends | held.ends)
+
+    def _fetch_state(self, consumer: Consumer, *, wait: bool) -> tuple[Batch, bool]:
+        """Read the state topic; with `wait`, to its end, and say whether the batch in hand may go.
+
+        When the batch is full of state, it goes alone, and what waits for it waits for the next.
+        """
+        room = self._plan.batch_records_max
+        if not wait:
+            return self._take(consumer.consume(room, 0)), True
+        owned = [at for at in self._next if at[0] == self._plan.state_topic]
+        try:
+            ends = self._log.ends(owned, _STATE_WAIT_S)
+        except BrokerError as error:
+            _log.warning("state topic not asked in time", worker=self._plan.name, error=str(error))
+            metrics.OVERTAKEN.labels(self._plan.name).inc()
+            return self._take(consumer.consume(room, 0)), True
+        batch = Batch([], {})
+        deadline_s = time.monotonic() + _STATE_WAIT_S
+        while missing := sum(max(0, end - self._next[at]) for at, end in ends.items()):
+            if len(batch.records) >= room:
+                return batch, False
+            rest_s = deadline_s - time.monotonic()
+            # Asking for exactly what is missing returns at once when it is there.
+            messages = consumer.consume(min(missing, room - len(batch.records)), max(0.0, rest_s))
+            if messages:
+                more = self._take(messages)
+                batch = Batch(batch.records + more.records, batch.ends | more.ends)
+                deadline_s = time.monotonic() + _STATE_WAIT_S  # it comes: a bound on silence, not on length
+            elif rest_s <= 0:
+                metrics.OVERTAKEN.labels(self._plan.name).inc()
+                break
+        return batch, True
+
+    def _take(self, messages: list[Message[Any, Any]]) -> Batch:
+        """Turn messages into records, leaving out those of partitions that have gone meanwhile."""
+        records, ends, following = [], {}, self._next
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._refuse(error, message)
+                continue
+            record = record_of(message)
+            place = (record.topic, record.partition)
+            expected = following.get(place)
+            if expected is None or record.offset < expected:
+                continue  # fetched before a rebalance or a rewind
+            ends[place] = following[place] = record.offset + 1
+            records.append(record)
+        return Batch(records, ends)
+
+    def _refuse(self, error: KafkaError, message: Message[Any, Any]) -> None:
+        place = (message.topic() or "", message.partition() or 0)
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local codes are named so
+            # Offsets before the end may be no records: compacted away, or a transaction's marker.
+            if place in self._next:
+                self._next[place] = max(self._next[place], message.offset() or 0)
+            return
+        if error.code() == KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001 - (likewise)
+            _log.warning("group left: a batch took too long", worker=self._plan.name)
+            return
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - (likewise)
+            at = self._next.get(place, -1)
+            start, end = self._log.starts([place])[place], self._log.ends([place])[place]
+            self._in_range(place, at, start, end)
+        raise broker_error(error, f"group {self._plan.group}, {place[0]}/{place[1]}")
+
+    def _on_error(self, error: KafkaError) -> None:
+        """Hear of what librdkafka retries by itself, mostly brokers that do not answer."""
+        if error.fatal():
+            raise broker_error(error, f"group {self._plan.group}")
+        self._status.broker_down = error.name()
+        _log.warning("broker trouble", worker=self._plan.name, error=error.name())

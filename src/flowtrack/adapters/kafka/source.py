@@ -1,0 +1,276 @@
+"""The source: fetch a batch, have it worked, close it; again.
+
+One thread owns the consumers and the producer.  The processor is called elsewhere (in a Faust agent, on the event
+loop that also brings the control topics), one call at a time: the thread waits for each answer.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from flowtrack.adapters.kafka import metrics
+from flowtrack.adapters.kafka.closing import OutputRefusedError, closing_for
+from flowtrack.adapters.kafka.faults import BatchUndoneError
+from flowtrack.adapters.kafka.plan import Plan
+from flowtrack.adapters.kafka.reader import Batch, Reader
+from flowtrack.adapters.kafka.settings import KafkaSettings
+from flowtrack.adapters.kafka.status import SourceStatus
+from flowtrack.errors import BrokerError, DeliveryError, FlowtrackError, RuntimeStateError, StoreError
+from flowtrack.tracking.records import Output, Processor, Record
+
+EXIT_FATAL = 70  # EX_SOFTWARE of sysexits.h: a supervisor starts the worker anew
+_FAILURES_MAX = 3  # then it is not chance, and the batch is taken apart
+_ANSWER_S = 15.0  # an agent that does not answer is dead: leave, and the group takes over
+_TAKEOVER_S = 600.0  # loading state is work, not silence
+_LAG_EVERY_S = 5.0
+_BACKOFF_S = (0.05, 0.2, 1.0, 5.0)  # between batches that are undone one after the other
+
+_log = structlog.get_logger(__name__)
+
+OnPoison = Callable[[Record, Exception], list[Output]]
+
+
+@dataclass(slots=True)
+class Work:
+    """A call to the processor, handed to whoever runs it, and its answer."""
+
+    name: str
+    call: Callable[[], Any]
+    done: Future[Any] = field(default_factory=Future)
+
+    def run(self) -> None:
+        """Make the call; its result or its exception goes to who waits."""
+        try:
+            result = self.call()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the source decides what it means for the batch
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(result)
+
+
+class ProcessingError(FlowtrackError):
+    """The processor, or the broker's answer to what it made, refused a batch; nothing of it counts."""
+
+
+class Source:
+    """Feeds a processor from Kafka and closes its batches.
+
+    Args:
+        submit: hands a piece of work to whoever runs it.
+        on_poison: gives the outputs for a record that the processor cannot work, e.g. a dead letter; without it,
+            such a record ends the process.
+        leave: ends the process when its state is unknown; the broker undoes what was open.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a source is made of, named at the one place that makes it
+        self,
+        settings: KafkaSettings,
+        plan: Plan,
+        processor: Processor,
+        *,
+        submit: Callable[[Work], None],
+        on_poison: OnPoison | None = None,
+        status: SourceStatus | None = None,
+        leave: Callable[[int], object] = os._exit,
+    ) -> None:
+        self.status = status or SourceStatus()
+        self._plan = plan
+        self._processor = processor
+        self._submit = submit
+        self._on_poison = on_poison
+        self._leave = leave
+        self._stopping = threading.Event()
+        self._reader = Reader(settings, plan, self.status, gained=self._gained, lost=self._lost)
+        self._closing = closing_for(settings, plan, self._stopping.is_set)
+        self._undone = 0
+        self._lag_asked_s = 0.0
+
+    def stop(self) -> None:
+        """Ask for the end: the batch in hand is finished, then `run` returns."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until stopped; whatever goes wrong for good ends the process."""
+        try:
+            self._closing.open()
+            self._reader.open()
+            while not self._stopping.is_set():
+                self._step()
+            self._reader.close()
+            self._closing.end()
+        except BaseException as error:  # an unknown state is left by leaving: the broker aborts what was open
+            self.status.reason = str(error)
+            known = isinstance(error, FlowtrackError)
+            _log.error("worker ends", worker=self._plan.name, error=str(error) or repr(error), exc_info=not known)
+            self._leave(EXIT_FATAL)
+
+    def _step(self) -> None:
+        batch = self._reader.fetch()
+        if batch.records:
+            self.status.busy_since_s = time.monotonic()
+            self._work(batch)
+        elif batch.ends:
+            raise RuntimeStateError("a batch has offsets but no records")
+        self._watch_lag()
+
+    # -- a batch -----------------------------------------------------------------------------------------------
+
+    def _work(self, batch: Batch) -> None:
+        """Close a batch, if need be in parts."""
+        try:
+            for attempt in range(1, _FAILURES_MAX + 1):
+                try:
+                    self._close(batch)
+                except ProcessingError as error:
+                    _log.warning("batch failed", worker=self._plan.name, attempt=attempt, error=str(error))
+                    self._backoff(attempt)
+                else:
+                    break
+            else:
+                self._take_apart(batch)
+            self._undone = 0
+        except BatchUndoneError as error:
+            _log.warning("batch undone", worker=self._plan.name, error=str(error))
+            metrics.ABORTS.labels(self._plan.name).inc()
+            self.status.busy_since_s = None
+            self._undone += 1
+            self._backoff(self._undone)
+            self._reader.rewind()
+
+    def _close(self, batch: Batch) -> None:
+        """Process a batch and make its outputs and offsets durable.
+
+        Raises:
+            ProcessingError: the processor failed, or an output can never be written.
+            BatchUndoneError: the same records come again.
+        """
+        began_s = time.monotonic()
+        try:
+            outputs: list[Output] = self._call("process", lambda: self._processor.process(batch.records))
+        except Exception as error:
+            self._call("aborted", self._processor.aborted)
+            raise ProcessingError(_named(error), where=_place(batch.records[0])) from error
+        self._finish(batch, outputs)
+        metrics.BATCH_SECONDS.labels(self._plan.name).observe(time.monotonic() - began_s)
+
+    def _finish(self, batch: Batch, outputs: list[Output]) -> None:
+        try:
+            self._closing.close(outputs, batch.ends, self._reader.consumer)
+        except OutputRefusedError as error:
+            self._call("aborted", self._processor.aborted)
+            raise ProcessingError(str(error), where=_place(batch.records[0])) from error
+        except BatchUndoneError:
+            self._call("aborted", self._processor.aborted)
+            raise
+        self._call("committed", self._processor.committed)
+        self.status.committed()
+        self._count(batch, outputs)
+
+    def _take_apart(self, batch: Batch) -> None:
+        """Close a failing batch in halves, each in order, until the culprit stands alone.
+
+        Raises:
+            RuntimeStateError: nobody takes culprits, or what failed is not the record but the world around it.
+        """
+        if len(batch.records) == 1:
+            self._quarantine(batch)
+            return
+        middle = len(batch.records) // 2
+        for half in (Batch.of(batch.records[:middle]), Batch.of(batch.records[middle:])):
+            try:
+                self._close(half)
+            except ProcessingError as error:
+                self._require_poison(error)
+                self._take_apart(half)
+
+    def _quarantine(self, batch: Batch) -> None:
+        """Have one record's outputs made by `on_poison`, since the processor cannot."""
+        record = batch.records[0]
+        try:
+            self._close(batch)  # alone it may pass: what failed may have been the batch as a whole
+        except ProcessingError as error:
+            cause = self._require_poison(error)
+            take = self._on_poison
+            if take is None:
+                raise
+            _log.error("record quarantined", worker=self._plan.name, place=_place(record), error=str(error))
+            self._finish(batch, self._call("quarantine", lambda: take(record, cause)))
+            metrics.QUARANTINED.labels(self._plan.name).inc()
+
+    def _require_poison(self, error: ProcessingError) -> Exception:
+        """Give what failed, unless it says nothing about the record.
+
+        A store or a broker that does not answer would make every record a culprit.
+        """
+        cause = error.__cause__
+        if self._on_poison is None or not isinstance(cause, Exception) or isinstance(cause, StoreError | DeliveryError):
+            raise RuntimeStateError(
+                f"the processor fails again and again: {error.what}",
+                where=error.where,
+                help="mend what it names; the worker starts anew and goes on at the same record",
+            ) from error
+        return cause
+
+    # -- the processor -------------------------------------------------------------------------------------------
+
+    def _gained(self, partition: int, history: Iterable[Record]) -> None:
+        self._call("assigned", lambda: self._processor.assigned(partition, history), _TAKEOVER_S)
+
+    def _lost(self, partition: int) -> None:
+        self._call("revoked", lambda: self._processor.revoked(partition))
+
+    def _call(self, name: str, call: Callable[[], Any], within_s: float = _ANSWER_S) -> Any:  # noqa: ANN401 - the call's own result
+        work = Work(name, call)
+        self._submit(work)
+        try:
+            return work.done.result(within_s)
+        except TimeoutError as error:
+            if work.done.done():
+                raise  # the processor's own
+            # BaseException, so that nobody takes it for a failed batch and goes on beside an agent that still works.
+            raise SystemExit(f"the agent has not answered `{name}` within {within_s:g} s") from error
+
+    # -- watching ------------------------------------------------------------------------------------------------
+
+    def _count(self, batch: Batch, outputs: list[Output]) -> None:
+        worker = self._plan.name
+        metrics.BATCHES.labels(worker).inc()
+        metrics.OUTPUTS.labels(worker).inc(len(outputs))
+        topics = [topic for topic in self._plan.topics if any(at[0] == topic for at in batch.ends)]
+        for topic in topics:
+            count = len(batch.records) if len(topics) == 1 else sum(r.topic == topic for r in batch.records)
+            metrics.RECORDS.labels(worker, topic).inc(count)
+
+    def _watch_lag(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._lag_asked_s < _LAG_EVERY_S:
+            return
+        self._lag_asked_s = now_s
+        try:
+            lags = self._reader.lag_records()
+        except BrokerError as error:
+            self.status.broker_down = str(error)
+            return
+        for topic, records in lags.items():
+            metrics.LAG_RECORDS.labels(self._plan.name, topic).set(records)
+        self.status.lagging(sum(lags.values()))
+
+    def _backoff(self, failures: int) -> None:
+        self._stopping.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1])
+
+
+def _place(record: Record) -> str:
+    return f"{record.topic}/{record.partition}@{record.offset}"
+
+
+def _named(error: Exception) -> str:
+    """Name an error without its text, unless it is ours: foreign texts may quote what a record holds."""
+    return str(error) if isinstance(error, FlowtrackError) else f"`{type(error).__name__}` in the processor"
