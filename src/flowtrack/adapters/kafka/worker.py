@@ -1,0 +1,254 @@
+"""A worker process: a Faust app with the source as its service, the processor as its agent, control topics beside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import faust
+import structlog
+
+from flowtrack.adapters.kafka.control import ControlTopics, Handler
+from flowtrack.adapters.kafka.health import HealthServer
+from flowtrack.adapters.kafka.lag import LogOffsets
+from flowtrack.adapters.kafka.plan import ClosingKind, Plan
+from flowtrack.adapters.kafka.settings import KafkaSettings
+from flowtrack.adapters.kafka.source import EXIT_FATAL, OnPoison, Source, Work
+from flowtrack.adapters.kafka.topics import check_topics
+from flowtrack.adapters.kafka.window import Window
+from flowtrack.errors import BrokerError
+from flowtrack.tracking.records import Processor
+
+_WATCH_S = 0.2
+_STUCK_S = 60.0  # work to do and nothing committed for so long, while the broker answers: leave
+_STOP_S = 30.0  # a batch in hand, then leaving the group
+_FAUST_STOP_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class SourceService(faust.Service):
+    """The source as a service of the app: its thread lives and ends with the worker."""
+
+    abstract = False  # mode registers concrete services only
+
+    def __init__(self, source: Source, **kwargs: Any) -> None:  # noqa: ANN401 - mode's own arguments
+        super().__init__(**kwargs)
+        self.source = source
+        self.thread = threading.Thread(target=source.run, name="source", daemon=True)
+
+    async def on_started(self) -> None:
+        """Begin to fetch, now that the agents listen."""
+        self.thread.start()
+
+    async def drain(self) -> bool:
+        """Finish the batch in hand and leave the group; false when that takes too long."""
+        self.source.stop()
+        await asyncio.to_thread(self.thread.join, _STOP_S)
+        return not self.thread.is_alive()
+
+
+class Worker:
+    """Faust around a source; `run` returns an exit status."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        plan: Plan,
+        processor: Processor,
+        *,
+        control_handlers: Mapping[str, Handler],
+        on_poison: OnPoison | None,
+        ready_file: Path | None,
+    ) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._ready_file = ready_file
+        self._failed = False
+        self._control = ControlTopics(settings, control_handlers, self._fail)
+        self._source = Source(settings, plan, processor, submit=self._submit, on_poison=on_poison)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._channel: Any = None
+
+    def reason(self) -> str:
+        """Say why the worker is not ready; empty when it is."""
+        if not self._control.loaded:
+            return "loading control topics"
+        status = self._source.status
+        return status.reason or (f"broker: {status.broker_down}" if status.broker_down else "")
+
+    async def run(self) -> int:
+        """Start, work until SIGTERM or SIGINT, finish the batch in hand, and give the exit status."""
+        self._loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, stop.set)
+        app = self._app()
+        service = SourceService(self._source, loop=self._loop)
+        await app.start()
+        await service.start()
+        _log.info("worker started", worker=self._plan.name, group=self._plan.group)
+        status = await self._watch(app, stop)
+        drained = await service.drain()
+        if status or not drained:
+            return EXIT_FATAL
+        try:
+            await asyncio.wait_for(app.stop(), _FAUST_STOP_S)
+            await service.stop()
+        except TimeoutError:
+            _log.warning("faust does not stop in time", worker=self._plan.name)  # everything of ours is closed
+        return 0
+
+    def _app(self) -> faust.App:
+        app = faust.App(
+            # Its own: every worker reads the control topics whole, and no dead worker's session holds it up.
+            f"flowtrack-{self._plan.name}-{secrets.token_hex(8)}",
+            broker=f"kafka://{self._settings.bootstrap_servers.replace(',', ';kafka://')}",
+            broker_credentials=_credentials(self._settings),
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            stream_wait_empty=False,
+            web_enabled=False,
+        )
+        self._channel = app.channel(maxsize=1)
+
+        async def work(stream: faust.Stream[Work]) -> None:
+            async for item in stream:
+                item.run()
+
+        app.agent(self._channel, name=self._plan.name)(work)
+        self._control.load()
+        self._control.follow(app)
+        return app
+
+    def _submit(self, work: Work) -> None:
+        """Hand work to the agent, from the source's thread."""
+        if self._loop is None:
+            raise BrokerError("the worker's loop does not run", help="start the worker with `run`")
+        asyncio.run_coroutine_threadsafe(self._channel.put(work), self._loop)
+
+    def _fail(self) -> None:
+        self._failed = True
+
+    async def _watch(self, app: faust.App, stop: asyncio.Event) -> int:
+        """Wait for the end, announce readiness once, and look whether anything is stuck."""
+        announced = self._ready_file is None
+        while not stop.is_set():
+            if not announced and not self.reason():
+                self._announce()
+                announced = True
+            if self._failed or app.crashed:
+                _log.error("worker ends", worker=self._plan.name, error="faust or a control handler failed")
+                return EXIT_FATAL
+            if self._source.status.stuck_for_s() > _STUCK_S and await asyncio.to_thread(self._broker_answers):
+                _log.error("worker ends", worker=self._plan.name, error="work to do and no commit for a minute")
+                os._exit(EXIT_FATAL)  # its thread hangs: there is no graceful way
+            try:
+                await asyncio.wait_for(stop.wait(), _WATCH_S)
+            except TimeoutError:
+                continue
+        return 0
+
+    def _announce(self) -> None:
+        if self._ready_file is not None:
+            part = self._ready_file.with_name(self._ready_file.name + ".part")
+            part.write_text("ready\n", encoding="utf-8")
+            part.replace(self._ready_file)  # whoever waits for the file sees it whole
+
+    def _broker_answers(self) -> bool:
+        try:
+            LogOffsets(self._settings).partitions(self._plan.topics[0], timeout_s=5.0)
+        except BrokerError:
+            return False
+        return True
+
+
+def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept as Plan and Worker from there on
+    name: str,
+    settings: KafkaSettings,
+    processor: Processor,
+    *,
+    topics: Sequence[str],
+    group: str,
+    closing: ClosingKind = "transactional",
+    state_topic: str | None = None,
+    control_handlers: Mapping[str, Handler] | None = None,
+    on_poison: OnPoison | None = None,
+    windows: Sequence[Window] = (),
+    batch_records_max: int = 8_000,
+    batch_wait_s: float = 0.05,
+    http_port: int | None = None,
+    ready_file: Path | None = None,
+) -> int:
+    """Run a worker in this process until SIGTERM or SIGINT, and give its exit status.
+
+    The processor, the control handlers and `on_poison` are all called in the main thread, one call at a time.
+
+    Args:
+        name: the kind of worker, e.g. `checker`.
+        settings: where Kafka is.
+        processor: what to do with batches.
+        topics: what to consume; the embedded broker gives all partitions to the one worker of a group.
+        group: the consumer group.
+        closing: see `Plan`.
+        state_topic: one of `topics`, folded into state before p's first batch and read ahead of the others.
+        control_handlers: by control topic, what takes each of its records; all are read before the first batch.
+        on_poison: gives the outputs for a record that the processor fails on; without it the worker ends instead.
+        windows: bounds for output topics (the embedded broker keeps 5 MiB a partition).
+        batch_records_max: records a batch, state records apart.
+        batch_wait_s: how long a batch may fill.
+        http_port: serves /metrics, /live and /ready, if given.
+        ready_file: gets a line once the worker is ready: rules loaded, partitions taken over.
+
+    Returns:
+        0 after a graceful stop, 70 when the worker ended itself and should be started anew.
+
+    Raises:
+        BrokerError: Kafka does not answer, or the topics are not as they have to be.
+    """
+    check_topics(settings)
+    plan = Plan(
+        name=name,
+        topics=tuple(str(topic) for topic in topics),
+        group=group,
+        closing=closing,
+        state_topic=None if state_topic is None else str(state_topic),
+        windows=tuple(windows),
+        batch_records_max=batch_records_max,
+        batch_wait_s=batch_wait_s,
+    )
+    worker = Worker(
+        settings,
+        plan,
+        processor,
+        control_handlers={str(topic): handler for topic, handler in (control_handlers or {}).items()},
+        on_poison=on_poison,
+        ready_file=ready_file,
+    )
+    health = None if http_port is None else HealthServer(http_port, worker.reason)
+    if health is not None:
+        health.start()
+    try:
+        return asyncio.run(worker.run())
+    finally:
+        if health is not None:
+            health.stop()
+
+
+def _credentials(settings: KafkaSettings) -> Any:  # noqa: ANN401 - Faust's credentials have no common public type
+    """Give the connection's security in Faust's words."""
+    tls = settings.ssl_context() if settings.security_protocol.endswith("SSL") else None
+    if settings.security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.sasl_username,
+            password=settings.password(),
+            mechanism=settings.sasl_mechanism,
+            ssl_context=tls,
+        )
+    return None if tls is None else faust.SSLCredentials(context=tls)
