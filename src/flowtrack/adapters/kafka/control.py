@@ -68,7 +68,7 @@ class ControlTopics:
                 try:
                     self._hand_on(_record_of(event), handler)
                 except Exception as error:  # noqa: BLE001 - Faust would take the record for done and go on
-                    _log.error("control record not applied", error=type(error).__name__, topic=event.message.topic)  # noqa: TRY400 - a foreign text may quote the record
+                    _log.error("control record not applied", error=type(error).__name__, topic=event.message.topic)
                     self._failed()
 
         return follow

@@ -15,7 +15,6 @@ import ctypes
 import secrets
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from confluent_kafka import cimpl
@@ -79,7 +78,7 @@ class EmbeddedBroker:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 

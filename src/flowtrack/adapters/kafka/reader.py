@@ -55,7 +55,9 @@ class Reader:
         lost: is told each partition given up.
     """
 
-    def __init__(self, settings: KafkaSettings, plan: Plan, status: SourceStatus, *, gained: Gained, lost: Lost) -> None:
+    def __init__(
+        self, settings: KafkaSettings, plan: Plan, status: SourceStatus, *, gained: Gained, lost: Lost
+    ) -> None:
         self._settings = settings
         self._plan = plan
         self._status = status

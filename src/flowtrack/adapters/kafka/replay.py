@@ -56,17 +56,12 @@ def read_partition(settings: KafkaSettings, topic: str, partition: int, start: i
         while True:
             messages = consumer.consume(_BATCH_RECORDS, _POLL_S)
             for message in messages:
-                error = message.error()
-                if error is not None:
-                    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local codes are named so
-                        if (message.offset() or 0) >= end:
-                            return
-                        continue
-                    raise broker_error(error, f"{topic}/{partition}")
-                if (message.offset() or 0) >= end:
-                    return
-                yield record_of(message)
-                if (message.offset() or 0) + 1 == end:
+                at_end = _is_end(message, f"{topic}/{partition}")
+                offset = message.offset() or 0
+                if not at_end and offset < end:
+                    yield record_of(message)
+                    offset += 1
+                if offset >= end:
                     return
             silent_s = 0.0 if messages else silent_s + _POLL_S
             if silent_s >= _SILENCE_S:
@@ -79,6 +74,16 @@ def read_partition(settings: KafkaSettings, topic: str, partition: int, start: i
         raise broker_error(error, f"{topic}/{partition}") from error
     finally:
         consumer.close()
+
+
+def _is_end(message: Message[Any, Any], where: str) -> bool:
+    """Tell the note that a log's end is reached, which carries the offset, from a record."""
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local codes are named so
+        return True
+    raise broker_error(error, where)
 
 
 def read_topic(settings: KafkaSettings, topic: str) -> Iterator[Record]:

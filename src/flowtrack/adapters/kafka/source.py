@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class Source:
         leave: ends the process when its state is unknown; the broker undoes what was open.
     """
 
-    def __init__(  # noqa: PLR0913 - what a source is made of, named at the one place that makes it
+    def __init__(
         self,
         settings: KafkaSettings,
         plan: Plan,
@@ -106,10 +107,9 @@ class Source:
                 self._step()
             self._reader.close()
             self._closing.end()
-        except BaseException as error:  # an unknown state is left by leaving: the broker aborts what was open
-            self.status.reason = str(error)
-            known = isinstance(error, FlowtrackError)
-            _log.error("worker ends", worker=self._plan.name, error=str(error) or repr(error), exc_info=not known)
+        except BaseException as error:  # noqa: BLE001 - an unknown state is left by leaving: the broker aborts
+            self.status.reason = _named(error)
+            _log.error("worker ends", worker=self._plan.name, error=_named(error))
             self._leave(EXIT_FATAL)
 
     def _step(self) -> None:
@@ -271,6 +271,10 @@ def _place(record: Record) -> str:
     return f"{record.topic}/{record.partition}@{record.offset}"
 
 
-def _named(error: Exception) -> str:
-    """Name an error without its text, unless it is ours: foreign texts may quote what a record holds."""
-    return str(error) if isinstance(error, FlowtrackError) else f"`{type(error).__name__}` in the processor"
+def _named(error: BaseException) -> str:
+    """Name an error and its place, without its text unless it is ours: foreign texts may quote what a record holds."""
+    if isinstance(error, FlowtrackError | SystemExit):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f" in {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"`{type(error).__name__}`{at}"

@@ -31,9 +31,7 @@ class Window:
         bytes_max: the bound, per partition. A record larger than that still goes, alone.
     """
 
-    def __init__(
-        self, settings: KafkaSettings, topic: str, groups: Sequence[str], bytes_max: int = BYTES_MAX
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, topic: str, groups: Sequence[str], bytes_max: int = BYTES_MAX) -> None:
         self.topic = topic
         self.bytes_max = bytes_max
         self._lock = threading.Lock()

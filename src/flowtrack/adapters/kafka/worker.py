@@ -13,6 +13,7 @@ from typing import Any
 
 import faust
 import structlog
+from faust.types import StreamT
 
 from flowtrack.adapters.kafka.control import ControlTopics, Handler
 from flowtrack.adapters.kafka.health import HealthServer
@@ -118,7 +119,7 @@ class Worker:
         )
         self._channel = app.channel(maxsize=1)
 
-        async def work(stream: faust.Stream[Work]) -> None:
+        async def work(stream: StreamT[Work]) -> None:
             async for item in stream:
                 item.run()
 
