@@ -1,7 +1,8 @@
 """The alerter: counts findings into alerts, and tells of what is new.
 
-The state of partition p is the fold of alerts/p: each record there is the *share* of an alert that findings/p gave.
-Shares of one identity add up, so several workers, and a worker that takes over, count right.
+Each record on the alerts topic is the *share* of an alert that one partition of findings gave; its key is the identity
+and that partition.  The state of partition p is the fold of its shares.  Shares of one identity add up, so several
+workers, and a worker that takes over, count right.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from pydantic import ValidationError
 
@@ -74,7 +76,9 @@ class Alerter:
         tell: takes alerts that somebody should hear of, once the batch they came from is durable.  It must return at
             once; whoever stands behind it keeps them until they are delivered.
         clock: gives the present instant, in UTC.
+        recall: gives the records of the alerts topic that hold the shares of a partition, among others perhaps.
         rules: how to group, when to tell again.
+        alert_partitions: how many partitions the alerts topic has; the shares of p stand on p modulo that.
         epoch: of the broker, for dead letters.
     """
 
@@ -82,13 +86,17 @@ class Alerter:
         self,
         tell: Callable[[Sequence[Alert]], None],
         *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime],
+        recall: Callable[[int], Iterable[Record]] = lambda _: (),
         rules: AlertRules | None = None,
+        alert_partitions: int = 1,
         epoch: str = "",
     ) -> None:
         self._tell = tell
         self._clock = clock
+        self._recall = recall
         self._rules = rules or AlertRules()
+        self._alert_partitions = alert_partitions
         self._epoch = epoch
         self._shares: dict[str, dict[int, Alert]] = {}
         self._told: dict[str, _Told] = {}
@@ -106,15 +114,15 @@ class Alerter:
         """Take over a partition; what is open in its history is told anew, since who was told of it is not known."""
         self.revoked(partition)
         shares: dict[str, Alert] = {}
-        for record in history:
-            if record.value is None or record.key is None:
-                shares.pop((record.key or b"").decode(), None)
+        for record in chain(history, self._recall(partition)):
+            identity, _, owner = (record.key or b"").decode().partition("/")
+            if owner != str(partition):
                 continue
-            alert = _alert(record)
-            if alert.state == "open":
-                shares[alert.identity] = alert
+            share = _alert(record) if record.value is not None else None
+            if share is not None and share.state == "open":
+                shares[identity] = share
             else:
-                shares.pop(alert.identity, None)
+                shares.pop(identity, None)
         for identity, share in shares.items():
             self._shares.setdefault(identity, {})[partition] = share
         if shares:
@@ -182,7 +190,7 @@ class Alerter:
         after = merged(before, added, self._rules) if before else added
         self._remember(identity, partition, before)
         self._put(identity, partition, after)
-        return _output(partition, after)
+        return self._output(partition, after)
 
     def _consider(self, total: Alert, now: datetime) -> None:
         """Decide whether somebody should hear of an alert now."""
@@ -207,7 +215,7 @@ class Alerter:
             for partition, share in list(self._shares[identity].items()):
                 self._remember(identity, partition, share)
                 self._put(identity, partition, None)
-                outputs.append(_output(partition, share.model_copy(update={"state": "resolved"})))
+                outputs.append(self._output(partition, share.model_copy(update={"state": "resolved"})))
             self._notices[identity] = total.model_copy(update={"state": "resolved"})
         return outputs
 
@@ -240,6 +248,10 @@ class Alerter:
             self._shares.pop(identity, None)
             self._told.pop(identity, None)
 
+    def _output(self, partition: int, share: Alert) -> Output:
+        key = f"{share.identity}/{partition}".encode()
+        return Output(Topic.ALERTS, partition % self._alert_partitions, key, share.model_dump_json().encode())
+
     def _dead_letter(self, record: Record, error: ValidationError) -> Output:
         """Set aside a finding that cannot be read, without what it holds."""
         value = record.value or b""
@@ -258,10 +270,6 @@ class Alerter:
         )
         key = f"{record.topic}-{record.partition}".encode()
         return Output(Topic.DEADLETTERS, record.partition, key, letter.model_dump_json().encode())
-
-
-def _output(partition: int, alert: Alert) -> Output:
-    return Output(Topic.ALERTS, partition, alert.identity.encode(), alert.model_dump_json().encode())
 
 
 def _alert(record: Record) -> Alert:
