@@ -150,6 +150,10 @@ class _Standing:
                 self.terms = entry
                 self._leave(entry, left=state in _REJECTIONS)
         elif kind is not RecordKind.OPT_OUT or entry.cautious or state is RecordState.WITHDRAWN:
+            before = self.latest.get(entry.record)
+            if entry.scope is None and before is not None:
+                # a later state that says nothing of its scope is about what the record was about
+                entry = entry._replace(scope=before.scope)
             self.latest[entry.record] = entry
 
     def _leave(self, entry: Entry, *, left: bool) -> None:

@@ -226,6 +226,7 @@ class Gap(StrEnum):
     NEEDS_UNDECLARED = "needs_undeclared"
     SUBJECT_COUNTRY_UNKNOWN = "subject_country_unknown"
     RULE_ERROR = "rule_error"
+    FIELD_NOT_GIVEN = "field_not_given"
 
 
 class DeadLetterCode(StrEnum):
