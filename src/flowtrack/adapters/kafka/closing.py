@@ -175,10 +175,11 @@ class Checkpoint(_Writer):
 
     def __init__(self, settings: KafkaSettings, plan: Plan, stopping: Callable[[], bool] = lambda: False) -> None:
         super().__init__(settings, plan, stopping)
-        self._live: Producer | None = None  # a worker without outputs needs none
+        self._live: Producer | None = None
 
     def open(self) -> None:
-        """Nothing to do: there is nothing that a predecessor could have left open."""
+        """Get a producer id, which takes up to a second: there is nothing that a predecessor could have left open."""
+        self._live = self._producer({})
 
     def close(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: Consumer) -> None:
         """Flush the outputs, then commit the offsets.
@@ -188,20 +189,24 @@ class Checkpoint(_Writer):
             OutputRefusedError: an output is too large.
             BrokerError: the state is unknown.
         """
+        if self._live is None:
+            raise BrokerError("the checkpoint's producer is not open", help="call `open` first")
         if outputs:
-            self._live = self._live or self._producer({})
-            try:
-                self._queue(self._live, outputs)
-                while self._live.flush(_CALL_S):
-                    if self._stopping():
-                        raise BatchUndoneError("the worker stops while the broker does not acknowledge its outputs")
-            except KafkaException as error:
-                raise broker_error(error, "writing outputs") from error
-            if self._refused is not None:
-                if self._refused.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise OutputRefusedError("the broker finds an output too large")
-                raise BatchUndoneError(broker_error(self._refused).what, where="writing outputs")
+            self._flush(self._live, outputs)
         self._commit([TopicPartition(*place, end) for place, end in ends.items()], consumer)
+
+    def _flush(self, producer: Producer, outputs: Sequence[Output]) -> None:
+        try:
+            self._queue(producer, outputs)
+            while producer.flush(_CALL_S):
+                if self._stopping():
+                    raise BatchUndoneError("the worker stops while the broker does not acknowledge its outputs")
+        except KafkaException as error:
+            raise broker_error(error, "writing outputs") from error
+        if self._refused is not None:
+            if self._refused.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                raise OutputRefusedError("the broker finds an output too large")
+            raise BatchUndoneError(broker_error(self._refused).what, where="writing outputs")
 
     def _commit(self, offsets: list[TopicPartition], consumer: Consumer) -> None:
         try:

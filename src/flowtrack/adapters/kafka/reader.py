@@ -25,6 +25,7 @@ from flowtrack.tracking.records import Record
 
 _STATE_WAIT_S = 0.05  # how long a batch waits for state that the broker does not deliver
 _COMMITTED_S = 30.0  # longer than the transaction timeout: a dead worker's commit may still be pending
+_METADATA_S = 10.0
 _SESSION_TIMEOUT_MS = 6_000
 _HEARTBEAT_MS = 1_000
 _POLL_INTERVAL_MS = 300_000  # a takeover that loads much state, or a batch done in halves; the watchdog is quicker
@@ -107,6 +108,7 @@ class Reader:
         begins, starts = self._begins(places)
         self._next = dict(begins)
         state = [place for place in places if place[0] == self._plan.state_topic]
+        self._learn_leaders({at[0] for at in places})
         self.consumer.assign([TopicPartition(*at, begins[at]) for at in places if at not in state])
         if self._state is not None:
             self._state.assign([TopicPartition(*at, begins[at]) for at in state])
@@ -163,6 +165,15 @@ class Reader:
             if at.offset >= 0:
                 begins[place] = self._in_range(place, at.offset, starts[place], ends[place])
         return begins, starts
+
+    def _learn_leaders(self, topics: set[str]) -> None:
+        """Ask who leads the topics' partitions: left to itself, librdkafka finds out up to a second later."""
+        try:
+            for topic in topics:
+                consumer = self._state if self._state is not None and topic == self._plan.state_topic else self.consumer
+                consumer.list_topics(topic, _METADATA_S)
+        except KafkaException as error:
+            raise broker_error(error, f"group {self._plan.group}") from error
 
     def _in_range(self, place: Place, offset: int, start: int, end: int) -> int:
         if start <= offset <= end:

@@ -14,6 +14,7 @@ from typing import Any
 import faust
 import structlog
 from faust.types import StreamT
+from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from flowtrack.adapters.kafka.control import ControlTopics, Handler
 from flowtrack.adapters.kafka.health import HealthServer
@@ -55,6 +56,21 @@ class SourceService(faust.Service):
         return not self.thread.is_alive()
 
 
+class WorkChannel(faust.Channel[Work]):
+    """A channel whose queue is its own.
+
+    The queues that Faust makes are cleared whenever its consumer's partitions change: the work in them would be
+    lost, and the source would wait for an answer that never comes.
+    """
+
+    @property
+    def queue(self) -> ThrowableQueue[Work]:
+        """Give the queue; the source waits for each answer, so there is never more than one piece of work."""
+        if self._queue is None:
+            self._queue = ThrowableQueue(maxsize=1, flow_control=FlowControlEvent(initially_suspended=False))
+        return self._queue
+
+
 class Worker:
     """Faust around a source; `run` returns an exit status."""
 
@@ -92,19 +108,23 @@ class Worker:
             self._loop.add_signal_handler(number, stop.set)
         app = self._app()
         service = SourceService(self._source, loop=self._loop)
-        await app.start()
+        # Faust takes another second to subscribe to the control topics; they have been read up to here.
+        starting = asyncio.create_task(app.start())
+        await app.agents.wait_until_agents_started()
         await service.start()
         _log.info("worker started", worker=self._plan.name, group=self._plan.group)
-        status = await self._watch(app, stop)
+        status = await self._watch(app, starting, stop)
         drained = await service.drain()
-        if status or not drained:
-            return EXIT_FATAL
+        status = status if drained else EXIT_FATAL
         try:
-            await asyncio.wait_for(app.stop(), _FAUST_STOP_S)
-            await service.stop()
+            async with asyncio.timeout(_FAUST_STOP_S):
+                await starting
+                await app.stop()
+                await service.stop()
         except TimeoutError:
-            _log.warning("faust does not stop in time", worker=self._plan.name)  # everything of ours is closed
-        return 0
+            _log.warning("faust does not stop in time", worker=self._plan.name)
+            os._exit(status)  # all that is ours is closed; its threads would keep the process for ever
+        return status
 
     def _app(self) -> faust.App:
         app = faust.App(
@@ -117,7 +137,7 @@ class Worker:
             stream_wait_empty=False,
             web_enabled=False,
         )
-        self._channel = app.channel(maxsize=1)
+        self._channel = WorkChannel(app)
 
         async def work(stream: StreamT[Work]) -> None:
             async for item in stream:
@@ -137,7 +157,7 @@ class Worker:
     def _fail(self) -> None:
         self._failed = True
 
-    async def _watch(self, app: faust.App, stop: asyncio.Event) -> int:
+    async def _watch(self, app: faust.App, starting: asyncio.Task[None], stop: asyncio.Event) -> int:
         """Wait for the end, announce readiness once, and look whether anything is stuck."""
         announced = self._ready_file is None
         while not stop.is_set():
@@ -147,6 +167,8 @@ class Worker:
             if self._failed or app.crashed:
                 _log.error("worker ends", worker=self._plan.name, error="faust or a control handler failed")
                 return EXIT_FATAL
+            if starting.done():
+                starting.result()
             if self._source.status.stuck_for_s() > _STUCK_S and await asyncio.to_thread(self._broker_answers):
                 _log.error("worker ends", worker=self._plan.name, error="work to do and no commit for a minute")
                 os._exit(EXIT_FATAL)  # its thread hangs: there is no graceful way
