@@ -1,0 +1,121 @@
+"""Reading events and consent records: fast when they are right, and with care when they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+from flowtrack.domain.consent import CONSENT_TYPE, ConsentRecord
+from flowtrack.domain.event import SERVICE_SOURCE, TYPES, Event, EventData, missing_field
+from flowtrack.domain.instants import DAY_US
+from flowtrack.domain.names import DeadLetterCode, Kind, Method
+from flowtrack.errors import ContractError
+from flowtrack.wire.derive import decoder_of
+from flowtrack.wire.refusal import REFUSALS, SIZE_MAX_BYTES, CloudEventReader, Problem
+
+PAST_MAX_US: Final = 400 * DAY_US
+"""How long before its arrival an event may have happened: a year and a month, so that late batches still count."""
+FUTURE_MAX_US: Final = 300_000_000
+"""How far a service's clock may run ahead: five minutes."""
+
+_event = decoder_of(Event)
+_consent = decoder_of(ConsentRecord)
+
+
+def decode_event(value: bytes | None, *, size_max_bytes: int = SIZE_MAX_BYTES) -> Event:
+    """The event in a record's value, as the structural twin of `Event` (flowtrack.wire.derive).
+
+    Fractions of a second beyond the microsecond are rounded to it; of a JSON name that occurs twice the last value
+    counts; extension attributes that Flowtrack does not know are dropped, as CloudEvents 1.0 (3.1) allows.
+
+    Args:
+        value: structured-mode JSON as it came; None for a record without a value.
+        size_max_bytes: anything longer is refused before it is parsed.
+
+    Raises:
+        ContractError: with the dead-letter code and the dotted path of the field, never with a value of the message.
+    """
+    if value is not None and len(value) <= size_max_bytes:
+        try:
+            event = _event(value)
+            kind = TYPES.get(event.type)
+            if kind is not None and event.source.startswith(SERVICE_SOURCE) and missing_field(kind, event.data) is None:
+                return event
+        except REFUSALS:
+            pass  # no verdict yet: the careful reading decides, and says why
+    return EVENTS.read(value, size_max_bytes)
+
+
+def decode_consent(value: bytes | None, *, size_max_bytes: int = SIZE_MAX_BYTES) -> ConsentRecord:
+    """The consent record in a record's value, as the structural twin of `ConsentRecord`; as `decode_event`.
+
+    A tombstone is not read here: its meaning stands in its key (flowtrack.wire.keys).
+
+    Raises:
+        ContractError: with the dead-letter code and the dotted path of the field, never with a value of the message.
+    """
+    if value is not None and len(value) <= size_max_bytes:
+        try:
+            return _consent(value)
+        except REFUSALS:
+            pass  # no verdict yet: the careful reading decides, and says why
+    return CONSENTS.read(value, size_max_bytes)
+
+
+def kind_of(type_: str) -> Kind:
+    """The kind of an event by its CloudEvents `type`.
+
+    Raises:
+        ContractError: `unknown_type`; never for an event that was decoded here.
+    """
+    kind = TYPES.get(type_)
+    if kind is None:
+        help_ = f"send one of {', '.join(sorted(TYPES))}"
+        raise ContractError(DeadLetterCode.UNKNOWN_TYPE.value, "`type` is not known here", field="type", help=help_)
+    return kind
+
+
+def check_time_range(event_time_us: int, received_us: int) -> None:
+    """Refuse an event from too long ago or from the future; both ends of the range still count.
+
+    Args:
+        event_time_us: when it happened, microseconds since the epoch.
+        received_us: the Kafka record's timestamp, likewise.
+
+    Raises:
+        ContractError: `time_out_of_range`.
+    """
+    if not received_us - PAST_MAX_US <= event_time_us <= received_us + FUTURE_MAX_US:
+        raise ContractError(
+            DeadLetterCode.TIME_OUT_OF_RANGE.value,
+            "`time` is more than 400 days before the message arrived, or more than 5 minutes after",
+            field="time",
+            help="set the service's clock, or bring old events in from a file",
+        )
+
+
+def _beyond_event(message: Mapping[str, Any]) -> Iterator[Problem]:
+    """What an event of its kind needs beyond the model: a service as source, and the fields of the kind."""
+    if not message["source"].startswith(SERVICE_SOURCE):
+        yield Problem(DeadLetterCode.BAD_FIELD, "source", f"`{SERVICE_SOURCE}` and the id of the service")
+    data = message.get("data")
+    if isinstance(data, dict):
+        # `missing_field` reads attributes: give it the raw message in the shape of the model, typed where it looks
+        raw = SimpleNamespace(**dict.fromkeys(EventData.model_fields))
+        raw.__dict__.update(data)
+        raw.method = Method.RECEIVED if data.get("method") == Method.RECEIVED.value else data.get("method")
+        name = missing_field(TYPES[message["type"]], cast("EventData", raw))
+        if name is not None:
+            yield Problem(DeadLetterCode.MISSING_FIELD, f"data.{name}", f"`data.{name}`, which this kind needs")
+
+
+def _beyond_consent(_message: Mapping[str, Any]) -> Iterator[Problem]:
+    """Consent records need nothing beyond the model."""
+    return iter(())
+
+
+EVENTS: Final = CloudEventReader(Event, frozenset(TYPES), _beyond_event)
+"""The careful reading of events."""
+CONSENTS: Final = CloudEventReader(ConsentRecord, frozenset({CONSENT_TYPE}), _beyond_consent)
+"""The careful reading of consent records."""
