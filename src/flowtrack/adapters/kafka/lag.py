@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
+import stamina
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from flowtrack.adapters.kafka.faults import broker_error
+from flowtrack.adapters.kafka.faults import broker_error, kafka_error
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.errors import BrokerError
 
 Place = tuple[str, int]  # topic and partition
 _TIMEOUT_S = 10.0
+_MOVING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+}
+
+
+def _moves(error: Exception) -> bool:
+    """Whether a partition is between two leaders."""
+    return isinstance(error, KafkaException) and kafka_error(error).code() in _MOVING
 
 
 class LogOffsets:
@@ -60,11 +72,17 @@ class LogOffsets:
         question = {TopicPartition(topic, partition): which for topic, partition in places}
         if not question:
             return {}
-        try:
+
+        # A partition that is just made, or whose leader has just gone, has a new leader within moments.
+        @stamina.retry(on=_moves, timeout=timeout_s, attempts=None, wait_initial=0.02, wait_jitter=0.02, wait_max=0.5)
+        def ask() -> dict[Place, int]:
             futures = self._admin.list_offsets(
                 question, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s
             )
             return {(at.topic, at.partition): future.result(timeout_s).offset for at, future in futures.items()}
+
+        try:
+            return ask()
         except KafkaException as error:
             raise broker_error(error, ", ".join(sorted({at.topic for at in question}))) from error
         except TimeoutError as error:
