@@ -84,9 +84,14 @@ def written(outputs: Sequence[Output]) -> list[Record]:
     ]
 
 
-def alerter(ear: Ear, clock: Clock | None = None, **rules: object) -> Alerter:
-    """An alerter that tells `ear`."""
-    return Alerter(ear, clock=clock or Clock(), rules=AlertRules(**rules))  # type: ignore[arg-type]  # spelt by the caller
+def alerter(ear: Ear, clock: Clock | None = None, log: Sequence[Output] = (), **rules: object) -> Alerter:
+    """An alerter that tells `ear`, and recalls what stands in `log`."""
+    return Alerter(
+        ear,
+        clock=clock or Clock(),
+        recall=lambda: written(log),
+        rules=AlertRules(**rules),  # type: ignore[arg-type]  # spelt by the caller
+    )
 
 
 def test_a_storm_of_one_kind_is_one_alert() -> None:
@@ -158,8 +163,8 @@ def test_an_alert_that_falls_silent_ends() -> None:
     it.committed()
     assert [alert.state for alert in ear.heard] == ["open", "resolved"]
     assert it.open == []
-    restarted = alerter(Ear(), clock)
-    restarted.assigned(0, written(outputs))
+    restarted = alerter(Ear(), clock, outputs)
+    restarted.assigned(0, ())
     assert restarted.open == []
     it.process([record(finding(1), 1)])
     it.committed()
@@ -184,15 +189,29 @@ def test_a_restart_goes_on_counting() -> None:
     """A worker that takes over folds the alerts topic, tells what is open, and counts on from there."""
     outputs = alerter(Ear()).process([record(finding(n), n, n % 2) for n in range(7)])
     ear = Ear()
-    it = alerter(ear)
+    it = alerter(ear, log=outputs)
     for partition in (0, 1):
-        it.assigned(partition, written(outputs))
+        it.assigned(partition, ())
     assert [alert.count for alert in it.open] == [7]
-    assert ear.heard[-1].count == 7
-    it.process([record(finding(8), 8, 1)])
+    assert [alert.count for alert in ear.heard] == [7]
+    outputs += it.process([record(finding(8), 8, 1)])
+    it.committed()
     assert [alert.count for alert in it.open] == [8]
-    it.revoked(1)
-    assert [alert.count for alert in it.open] == [4]
+
+
+def test_a_takeover_recalls_what_another_wrote() -> None:
+    """Partitions that went to another alerter and come back bring what it counted meanwhile."""
+    log: list[Output] = []
+    one, other = alerter(Ear(), log=log), alerter(Ear(), log=log)
+    one.assigned(0, ())
+    log += one.process([record(finding(1), 1)])
+    one.committed()
+    one.revoked(0)
+    other.assigned(0, ())
+    log += other.process([record(finding(2), 2)])
+    other.committed()
+    one.assigned(0, ())
+    assert [alert.count for alert in one.open] == [2]
 
 
 def test_what_is_no_finding_becomes_a_dead_letter() -> None:
@@ -236,9 +255,8 @@ def test_cuts_aborts_and_restarts_change_nothing(findings: list[Finding], cuts: 
         pieces.committed()
         start = max(start, end)
         if restart:
-            pieces = alerter(Ear())
-            for partition in range(3):
-                pieces.assigned(partition, written(log))
+            pieces = alerter(Ear(), log=log)
+            pieces.assigned(0, ())
 
     def essence(alerts: list[Alert]) -> list[object]:
         return [(a.identity, a.count, a.severity, a.purpose, a.categories, a.clauses) for a in alerts]

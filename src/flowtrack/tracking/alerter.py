@@ -1,8 +1,8 @@
 """The alerter: counts findings into alerts, and tells of what is new.
 
-Each record on the alerts topic is the *share* of an alert that one partition of findings gave; its key is the identity
-and that partition.  The state of partition p is the fold of its shares.  Shares of one identity add up, so several
-workers, and a worker that takes over, count right.
+Its state is the fold of the alerts topic, which it writes in the same transaction as it takes findings.  One alerter is
+enough for any platform, since a storm costs it microseconds a finding.  Where several share the partitions, each
+counts what it reads, and the topic holds the count of whoever counted last.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 
 from pydantic import ValidationError
 
@@ -34,9 +33,9 @@ _SWEEP_EVERY = timedelta(seconds=30)  # how often a running alerter looks for al
 
 @dataclass(slots=True)
 class _Tally:
-    """What a batch adds to one share."""
+    """What a batch adds to one alert."""
 
-    share: Alert
+    alert: Alert
     purposes: set[str] = field(default_factory=set)
     categories: set[str] = field(default_factory=set)
     count: int = 0
@@ -51,8 +50,8 @@ class _Tally:
         if len(self.examples) < examples_max and finding.event_id not in self.examples:
             self.examples.append(finding.event_id)
 
-    def alert(self, rules: AlertRules) -> Alert:
-        return self.share.model_copy(
+    def total(self, rules: AlertRules) -> Alert:
+        return self.alert.model_copy(
             update={
                 "severity": self.severity,
                 "purpose": self.purposes.pop() if len(self.purposes) == 1 else "",
@@ -76,9 +75,8 @@ class Alerter:
         tell: takes alerts that somebody should hear of, once the batch they came from is durable.  It must return at
             once; whoever stands behind it keeps them until they are delivered.
         clock: gives the present instant, in UTC.
-        recall: gives the records of the alerts topic that hold the shares of a partition, among others perhaps.
+        recall: gives the alerts topic as it stands, in order.
         rules: how to group, when to tell again.
-        alert_partitions: how many partitions the alerts topic has; the shares of p stand on p modulo that.
         epoch: of the broker, for dead letters.
     """
 
@@ -87,77 +85,76 @@ class Alerter:
         tell: Callable[[Sequence[Alert]], None],
         *,
         clock: Callable[[], datetime],
-        recall: Callable[[int], Iterable[Record]] = lambda _: (),
+        recall: Callable[[], Iterable[Record]] = tuple,
         rules: AlertRules | None = None,
-        alert_partitions: int = 1,
         epoch: str = "",
     ) -> None:
         self._tell = tell
         self._clock = clock
         self._recall = recall
         self._rules = rules or AlertRules()
-        self._alert_partitions = alert_partitions
         self._epoch = epoch
-        self._shares: dict[str, dict[int, Alert]] = {}
+        self._recalled = False
+        self._alerts: dict[str, Alert] = {}
         self._told: dict[str, _Told] = {}
-        self._undo: dict[tuple[str, int], Alert | None] = {}
+        self._undo: dict[str, Alert | None] = {}
         self._notices: dict[str, Alert] = {}
         self._swept_at: datetime | None = None
 
     @property
     def open(self) -> list[Alert]:
-        """The open alerts, shares added up, the worst and most frequent first."""
-        totals = [self._total(identity) for identity in self._shares]
-        return sorted(totals, key=lambda alert: (-SEVERITIES.index(alert.severity), -alert.count, alert.identity))
+        """The open alerts, the worst and most frequent first."""
+        return sorted(
+            self._alerts.values(), key=lambda alert: (-SEVERITIES.index(alert.severity), -alert.count, alert.identity)
+        )
 
-    def assigned(self, partition: int, history: Iterable[Record]) -> None:
-        """Take over a partition; what is open in its history is told anew, since who was told of it is not known."""
-        self.revoked(partition)
-        shares: dict[str, Alert] = {}
-        for record in chain(history, self._recall(partition)):
-            identity, _, owner = (record.key or b"").decode().partition("/")
-            if owner != str(partition):
-                continue
-            share = _alert(record) if record.value is not None else None
-            if share is not None and share.state == "open":
-                shares[identity] = share
-            else:
-                shares.pop(identity, None)
-        for identity, share in shares.items():
-            self._shares.setdefault(identity, {})[partition] = share
-        if shares:
-            self._hand_on([self._total(identity) for identity in shares])
+    def assigned(self, partition: int, history: Iterable[Record]) -> None:  # noqa: ARG002 - the protocol's; alerts know no partition
+        """Take over a partition: recall the alerts, unless nobody can have changed them since.
 
-    def revoked(self, partition: int) -> None:
-        """Give up a partition's shares."""
-        for identity in [identity for identity, shares in self._shares.items() if partition in shares]:
-            self._put(identity, partition, None)
+        What is open is told anew, since who was told of it is not known.
+        """
+        if self._recalled:
+            return
+        self._alerts.clear()
+        self._told.clear()
+        for record in self._recall():
+            identity = (record.key or b"").decode()
+            alert = _alert(record) if record.value is not None else None
+            self._put(identity, alert if alert is not None and alert.state == "open" else None)
+        self._recalled = True
+        if self._alerts:
+            self._hand_on(self.open)
+
+    def revoked(self, partition: int) -> None:  # noqa: ARG002 - (likewise)
+        """Give up a partition: from now on another alerter may write to the topic."""
+        self._recalled = False
 
     def process(self, records: Sequence[Record]) -> list[Output]:
-        """Count a batch of findings: one record on alerts/p for each share that it changes."""
+        """Count a batch of findings: one record for each alert that it changes."""
         self._undo.clear()
         self._notices.clear()
         now = self._clock()
         outputs = self._resolve(now)
-        tallies: dict[tuple[str, int], _Tally] = {}
-        fresh: set[str] = set()
+        tallies: dict[str, _Tally] = {}
+        fresh = 0  # kinds that this batch brings
         for record in records:
             try:
                 finding = Finding.model_validate_json(record.value or b"")
             except ValidationError as error:
                 outputs.append(self._dead_letter(record, error))
                 continue
-            identity = self._identity(finding, fresh)
-            tally = tallies.get((identity, record.partition))
+            identity = identity_of(finding)
+            if identity not in tallies and identity not in self._alerts:
+                room = len(self._alerts) + fresh < self._rules.groups_max
+                identity, fresh = (identity, fresh + 1) if room else (OVERFLOW_IDENTITY, fresh)
+            tally = tallies.get(identity)
             if tally is None:
                 told_apart = identity != OVERFLOW_IDENTITY
-                share = opened(finding, now) if told_apart else overflow(now, self._rules)
-                tally = tallies[identity, record.partition] = _Tally(share)
+                tally = tallies[identity] = _Tally(opened(finding, now) if told_apart else overflow(now, self._rules))
             tally.add(finding, self._rules.examples_max)
-        for (identity, partition), tally in tallies.items():
-            outputs.append(self._count(identity, partition, tally.alert(self._rules)))
-        for identity in {identity for identity, _ in tallies}:
-            self._consider(self._total(identity), now)
+        outputs += [self._count(tally.total(self._rules)) for tally in tallies.values()]
+        for identity in tallies:
+            self._consider(self._alerts[identity], now)
         return outputs
 
     def committed(self) -> None:
@@ -169,28 +166,18 @@ class Alerter:
 
     def aborted(self) -> None:
         """Forget the batch: the same findings come again."""
-        for (identity, partition), before in self._undo.items():
-            self._put(identity, partition, before)
+        for identity, before in self._undo.items():
+            self._put(identity, before)
         self._undo.clear()
         self._notices.clear()
         self._swept_at = None
 
-    def _identity(self, finding: Finding, fresh: set[str]) -> str:
-        """Give the alert that a finding counts for: beyond the bound of kinds, the one that takes all others."""
-        identity = identity_of(finding)
-        if identity in self._shares or identity in fresh:
-            return identity
-        if len(self._shares) + len(fresh) >= self._rules.groups_max:
-            return OVERFLOW_IDENTITY
-        fresh.add(identity)
-        return identity
-
-    def _count(self, identity: str, partition: int, added: Alert) -> Output:
-        before = self._shares.get(identity, {}).get(partition)
+    def _count(self, added: Alert) -> Output:
+        before = self._alerts.get(added.identity)
         after = merged(before, added, self._rules) if before else added
-        self._remember(identity, partition, before)
-        self._put(identity, partition, after)
-        return self._output(partition, after)
+        self._undo.setdefault(added.identity, before)
+        self._put(added.identity, after)
+        return _output(after)
 
     def _consider(self, total: Alert, now: datetime) -> None:
         """Decide whether somebody should hear of an alert now."""
@@ -208,15 +195,13 @@ class Alerter:
             return []
         self._swept_at = now
         outputs: list[Output] = []
-        for identity in list(self._shares):
-            total = self._total(identity)
-            if now - total.last_at < self._rules.resolve_after:
-                continue
-            for partition, share in list(self._shares[identity].items()):
-                self._remember(identity, partition, share)
-                self._put(identity, partition, None)
-                outputs.append(self._output(partition, share.model_copy(update={"state": "resolved"})))
-            self._notices[identity] = total.model_copy(update={"state": "resolved"})
+        for alert in self.open:
+            if now - alert.last_at >= self._rules.resolve_after:
+                ended = alert.model_copy(update={"state": "resolved"})
+                self._undo.setdefault(alert.identity, alert)
+                self._put(alert.identity, None)
+                self._notices[alert.identity] = ended
+                outputs.append(_output(ended))
         return outputs
 
     def _hand_on(self, alerts: list[Alert]) -> None:
@@ -228,29 +213,12 @@ class Alerter:
                 self._told.pop(alert.identity, None)
         self._tell(alerts)
 
-    def _total(self, identity: str) -> Alert:
-        shares = iter(self._shares[identity].values())
-        total = next(shares)
-        for share in shares:
-            total = merged(total, share, self._rules)
-        return total
-
-    def _remember(self, identity: str, partition: int, before: Alert | None) -> None:
-        self._undo.setdefault((identity, partition), before)
-
-    def _put(self, identity: str, partition: int, share: Alert | None) -> None:
-        if share is not None:
-            self._shares.setdefault(identity, {})[partition] = share
-            return
-        shares = self._shares.get(identity, {})
-        shares.pop(partition, None)
-        if not shares:
-            self._shares.pop(identity, None)
+    def _put(self, identity: str, alert: Alert | None) -> None:
+        if alert is not None:
+            self._alerts[identity] = alert
+        else:
+            self._alerts.pop(identity, None)
             self._told.pop(identity, None)
-
-    def _output(self, partition: int, share: Alert) -> Output:
-        key = f"{share.identity}/{partition}".encode()
-        return Output(Topic.ALERTS, partition % self._alert_partitions, key, share.model_dump_json().encode())
 
     def _dead_letter(self, record: Record, error: ValidationError) -> Output:
         """Set aside a finding that cannot be read, without what it holds."""
@@ -270,6 +238,11 @@ class Alerter:
         )
         key = f"{record.topic}-{record.partition}".encode()
         return Output(Topic.DEADLETTERS, record.partition, key, letter.model_dump_json().encode())
+
+
+def _output(alert: Alert) -> Output:
+    # One partition is enough, and the only one that the topic is sure to have.
+    return Output(Topic.ALERTS, 0, alert.identity.encode(), alert.model_dump_json().encode())
 
 
 def _alert(record: Record) -> Alert:

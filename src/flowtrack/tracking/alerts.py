@@ -117,7 +117,7 @@ def opened(finding: Finding, now: datetime) -> Alert:
 
 
 def merged(one: Alert, other: Alert, rules: AlertRules) -> Alert:
-    """Add two shares of the same alert; `one` is the earlier where an order is needed.
+    """Add two parts of the same alert; `one` is the earlier where an order is needed.
 
     The purpose is kept where both agree, and empty where they do not: it is no part of the identity.
     """
