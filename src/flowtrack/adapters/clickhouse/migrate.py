@@ -1,0 +1,109 @@
+"""Numbered migrations: each file is applied once, in order, and never changed afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import NamedTuple, Protocol
+
+from flowtrack.errors import StoreError
+
+_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+_END = re.compile(r";[ \t]*(?:--[^\n]*)?$", re.MULTILINE)
+_CREATE_JOURNAL = """
+CREATE TABLE IF NOT EXISTS migrations
+(number UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
+ENGINE = MergeTree ORDER BY number"""
+
+
+class Migration(NamedTuple):
+    """One file; `checksum` is the SHA-256 of its text."""
+
+    number: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """Hex SHA-256, by which a changed file is found out."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def statements(self) -> list[str]:
+        """The file's statements, in order; a semicolon at a line's end closes one."""
+        parts = (part.strip() for part in _END.split(self.text))
+        return [part for part in parts if _has_code(part)]
+
+
+class Database(Protocol):
+    """What applying migrations needs of a store."""
+
+    def command(self, statement: str) -> None:
+        """Run a statement that answers nothing."""
+        ...
+
+    def rows(self, statement: str) -> list[tuple[object, ...]]:
+        """Run a query."""
+        ...
+
+    def note(self, migration: Migration) -> None:
+        """Write down that a migration has been applied."""
+        ...
+
+
+def shipped() -> list[Migration]:
+    """The migrations that come with this version, in order."""
+    folder = files("flowtrack.adapters.clickhouse.migrations")
+    found = [
+        Migration(int(match.group(1)), entry.name, entry.read_text(encoding="utf-8"))
+        for entry in folder.iterdir()
+        if (match := _NAME.match(entry.name))
+    ]
+    return sorted(found)
+
+
+def apply(database: Database, migrations: Iterable[Migration]) -> list[str]:
+    """Bring a database up to date, and give the names of what was applied.
+
+    A migration that failed half-way is applied again as a whole, so its statements say IF NOT EXISTS.
+
+    Raises:
+        StoreError: an applied file has changed since, or the database is ahead of this version.
+    """
+    database.command(_CREATE_JOURNAL)
+    applied = {
+        str(name): str(checksum)
+        for name, checksum in database.rows("SELECT name, any(checksum) FROM migrations GROUP BY name")
+    }
+    wanted = list(migrations)
+    unknown = sorted(set(applied) - {migration.name for migration in wanted})
+    if unknown:
+        raise StoreError(
+            f"the database has `{unknown[0]}`, which this version does not know",
+            where="migrations",
+            help="run the version of Flowtrack that wrote it, or a newer one",
+        )
+    done = []
+    for migration in wanted:
+        if migration.name in applied:
+            _refuse_changed(migration, applied[migration.name])
+            continue
+        for statement in migration.statements():
+            database.command(statement)
+        database.note(migration)
+        done.append(migration.name)
+    return done
+
+
+def _refuse_changed(migration: Migration, checksum: str) -> None:
+    if checksum != migration.checksum:
+        raise StoreError(
+            f"`{migration.name}` has changed since it was applied",
+            where="migrations",
+            help="restore the file and put the change into a new one with the next number",
+        )
+
+
+def _has_code(part: str) -> bool:
+    return any(line.strip() and not line.strip().startswith("--") for line in part.splitlines())

@@ -1,0 +1,1 @@
+"""Plain SQL, applied once each, in the order of the file names."""

@@ -1,0 +1,183 @@
+"""One connection to the ledger's database: the same code for the embedded engine and for a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+from flowtrack.adapters.clickhouse.faults import opening, ours
+from flowtrack.adapters.clickhouse.migrate import Migration, apply, shipped
+from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
+from flowtrack.errors import StoreError
+
+INSERT_ROWS_MAX = 1 << 20
+"""The most rows of one insert: as many as make one block for certain."""
+_ONE_BLOCK = {
+    # A retry is recognised by its token only if it falls into the same blocks, and a block is what is written whole
+    # or not at all: so everything that could cut an insert is pinned beyond its size.
+    "async_insert": 0,
+    "max_insert_block_size": INSERT_ROWS_MAX,
+    "min_insert_block_size_rows": INSERT_ROWS_MAX,
+    "min_insert_block_size_bytes": 1 << 30,
+    "max_insert_threads": 1,
+    "max_threads": 1,
+}
+_SESSION = {
+    "max_threads": 2,
+    "max_block_size": 16384,  # a query's working set is a few blocks: small ones keep it small
+    "aggregate_functions_null_for_empty": 0,
+    "log_queries": 0,
+}
+
+
+class Store:
+    """A connection; not for use by several threads at once (open one each: within a process they share the engine).
+
+    Args:
+        settings: where the database is.
+    """
+
+    def __init__(self, settings: ClickHouseSettings) -> None:
+        self.settings = settings
+        self._client: Client | None = None
+        self._types: dict[str, dict[str, str]] = {}
+
+    def open(self) -> Self:
+        """Connect, and make the database where there is none; tables come with `migrate`.
+
+        Raises:
+            RuntimeStateError: another process has the embedded directory open.
+            StoreError: the server does not answer, or not with what is needed.
+        """
+        if self._client is not None:
+            return self
+        with opening(str(self.settings.data_dir) if self.settings.embedded else "clickhouse"):
+            client = self._connect()
+            try:
+                client.command(f"CREATE DATABASE IF NOT EXISTS {self.settings.database}")
+                client.database = self.settings.database
+            except BaseException:
+                client.close()
+                raise
+        self._client = client
+        return self
+
+    def close(self) -> None:
+        """Disconnect; harmless when not connected."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def migrate(self, migrations: Iterable[Migration] | None = None) -> list[str]:
+        """Apply what is missing of the migrations (those that are shipped, unless said), and give their names.
+
+        Raises:
+            StoreError: an applied file has changed, the database is ahead, or a statement failed.
+        """
+        return apply(self, shipped() if migrations is None else migrations)
+
+    def insert(self, table: str, columns: Mapping[str, Sequence[Any]], token: str) -> None:
+        """Insert columns of equal length as one block: wholly there afterwards, or not at all.
+
+        Args:
+            table: one of the tables that the migrations made.
+            columns: name to values; instants as whole units of the column's precision, subjects as 32 hex digits.
+            token: names the insert; the same insert again under the same token adds nothing.
+
+        Raises:
+            StoreError: it failed, or its outcome is unknown: read back before doing it again.
+        """
+        rows = len(next(iter(columns.values())))
+        if rows > INSERT_ROWS_MAX:
+            raise StoreError(f"an insert of `{rows}` rows would not be one block", where=table, help="cut it before")
+        types = self._types_of(table)
+        with ours(f"insert into `{table}`"):
+            self._open_client().insert(
+                table,
+                list(columns.values()),
+                column_names=list(columns),
+                column_type_names=[types[name] for name in columns],
+                column_oriented=True,
+                settings={**_ONE_BLOCK, "insert_deduplication_token": token},
+            )
+
+    def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        """Run a query and give its rows; values go in as parameters (`{name:Type}`), never into the text.
+
+        Raises:
+            StoreError: it failed.
+        """
+        with ours(f"query `{_label(statement)}`"):
+            return [tuple(row) for row in self._open_client().query(statement, parameters=parameters).result_rows]
+
+    def named(self, statement: str, **parameters: object) -> list[dict[str, Any]]:
+        """Like `rows`, each row as a dictionary by column name."""
+        with ours(f"query `{_label(statement)}`"):
+            return list(self._open_client().query(statement, parameters=parameters).named_results())
+
+    def command(self, statement: str) -> None:
+        """Run a statement that answers nothing.
+
+        Raises:
+            StoreError: it failed.
+        """
+        with ours(f"statement `{_label(statement)}`"):
+            self._open_client().command(statement)
+
+    def note(self, migration: Migration) -> None:
+        """Write down that a migration has been applied."""
+        columns: dict[str, Sequence[object]] = {
+            "number": [migration.number],
+            "name": [migration.name],
+            "checksum": [migration.checksum],
+        }
+        self.insert("migrations", columns, f"{migration.name}:{migration.checksum}")
+
+    def _connect(self) -> Client:
+        settings = self.settings
+        if settings.embedded:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            return clickhouse_connect.get_client(
+                interface="chdb",
+                path=str(settings.data_dir),
+                chdb_options=settings.engine_options(),
+                settings=dict(_SESSION),
+            )
+        return clickhouse_connect.get_client(
+            dsn=settings.url,
+            username=settings.user,
+            password=settings.secret(),
+            settings=dict(_SESSION),
+            autogenerate_session_id=False,
+        )
+
+    def _open_client(self) -> Client:
+        if self._client is None:
+            raise StoreError("the store is not open", where="store", help="call `open` first")
+        return self._client
+
+    def _types_of(self, table: str) -> dict[str, str]:
+        if table not in self._types:
+            rows = self.rows(
+                "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}",
+                table=table,
+            )
+            self._types[table] = dict(rows)
+        return self._types[table]
+
+
+def _label(statement: str) -> str:
+    """The first words of a statement: enough to find it, and never a value, since those are parameters."""
+    return " ".join(statement.split()[:4])
