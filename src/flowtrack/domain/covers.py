@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from flowtrack.domain.consent import AllOf, Duration, Storage, Term, UsagePolicy
+from flowtrack.domain.consent import Duration, Storage, Term, UsagePolicy
 from flowtrack.domain.vocabulary import Vocabularies, Vocabulary
 
 _NO_PARTIES: Mapping[str, str] = {}
@@ -78,7 +78,7 @@ def _first_failing(
 
 
 def _terms(term: Term) -> list[str]:
-    return term.all if isinstance(term, AllOf) else [term]
+    return [term] if isinstance(term, str) else term.all
 
 
 def _within(outer: Term | None, inner: Term | None, vocabulary: Vocabulary) -> bool:

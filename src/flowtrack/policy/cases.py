@@ -24,7 +24,7 @@ from flowtrack.domain.names import Kind, Verdict
 from flowtrack.domain.registry import RegistryDocument
 from flowtrack.errors import FlowtrackError, PackError
 from flowtrack.policy.decide import CategoryVerdict, Decider, EventVerdict
-from flowtrack.policy.pack import Pack
+from flowtrack.policy.judge import Judge
 from flowtrack.policy.reading import load_yaml_all
 
 ClauseId = Annotated[str, BeforeValidator(str)]
@@ -110,12 +110,12 @@ def read_cases(path: str, text: str) -> list[tuple[str, Case]]:
     return cases
 
 
-def run_case(pack: Pack, where: str, case: Case) -> CaseResult:
-    """Decide the case's event by the pack, and compare."""
-    unknown = [clause for clause in case.clauses if clause not in pack.clauses]
+def run_case(judge: Judge, where: str, case: Case) -> CaseResult:
+    """Decide the case's event by the judge's pack, and compare."""
+    unknown = [clause for clause in case.clauses if clause not in judge.pack.clauses]
     differences = [f"clause `{clause}` is not in the pack's clause table" for clause in unknown]
     try:
-        verdict = decide_case(pack, case)
+        verdict = decide_case(judge, case)
     except (FlowtrackError, ValidationError) as error:
         differences.append(f"the case cannot be decided: {_told(error)}")
     else:
@@ -130,7 +130,7 @@ def _told(error: FlowtrackError | ValidationError) -> str:
     return str(error)
 
 
-def decide_case(pack: Pack, case: Case) -> EventVerdict:
+def decide_case(judge: Judge, case: Case) -> EventVerdict:
     """The decision on a case's event.
 
     Raises:
@@ -141,7 +141,7 @@ def decide_case(pack: Pack, case: Case) -> EventVerdict:
     kind, event = case_event(case.event)
     document = RegistryDocument.model_validate({"name": "case", **case.registry})
     history = history_of(case.consents, case.event.get("subject"))
-    decider = Decider([pack], [document])
+    decider = Decider([judge], [document])
     return decider.decide(kind, event, as_of(history, instant_us(event.time)))
 
 

@@ -1,20 +1,30 @@
-"""Decide an event: resolve, reduce and judge it by the pack in force at its time."""
+"""Decide an event: resolve, reduce and judge it by the pack in force at its time, and remember.
+
+Events come in few shapes: the same service sends the same categories for the same purpose to the same recipient all
+day.  What the registry says of a shape holds for a span of time, and what the rules say depends on the subject in a
+few words only.  So a warm event costs two look-ups, and the same three steps answer everything else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from flowtrack.domain.event import Event
+from flowtrack.domain.event import Event, EventData
 from flowtrack.domain.history import ConsentView
-from flowtrack.domain.instants import instant_us
+from flowtrack.domain.instants import DAY_US, instant_us
 from flowtrack.domain.names import Basis, Gap, Kind, Verdict, worst
-from flowtrack.domain.registry import RegistryDocument, registry_of
+from flowtrack.domain.registry import Registry, RegistryDocument, registry_of
 from flowtrack.policy.judge import Judge, Judged
+from flowtrack.policy.own_consent import Use, opted_out
 from flowtrack.policy.pack import Pack
-from flowtrack.policy.resolve import Resolved, Resolver
+from flowtrack.policy.resolve import Resolved, Resolver, use_of
 from flowtrack.policy.situation import Situation
+
+SHAPES_MAX = 50_000
+"""Shapes remembered before the table is emptied; a platform of a thousand services has a few thousand."""
+ANSWERS_MAX = 1_000
+"""Answers remembered for one shape."""
 
 
 class CategoryVerdict(NamedTuple):
@@ -26,8 +36,7 @@ class CategoryVerdict(NamedTuple):
     consent: str
 
 
-@dataclass(frozen=True, slots=True)
-class EventVerdict:
+class EventVerdict(NamedTuple):
     """The verdict on an event: the worst of its categories'."""
 
     verdict: Verdict
@@ -48,59 +57,190 @@ _NO_POLICY = Judged(
 )
 
 
+class _Shape:
+    """What is known of events that differ in subject, id and time only, while the registry answers the same."""
+
+    __slots__ = ("answers", "place", "since_us", "until_us", "uses")
+
+    def __init__(self, span_us: tuple[int, int], place: str, uses: list[Use]) -> None:
+        self.since_us, self.until_us = span_us
+        self.place = place
+        self.uses = uses
+        self.answers: dict[Any, EventVerdict] = {}
+
+
+class PackDecider:
+    """Decides by one pack and one registry.
+
+    Args:
+        judge: of the pack.
+        registry: the pack's own documents and the published ones, merged.
+        label: what decisions say of the registry.
+    """
+
+    def __init__(self, judge: Judge, registry: Registry, label: str) -> None:
+        pack = judge.pack
+        self.judge = judge
+        self._label = label
+        self._vocabularies = pack.vocabularies
+        self._resolver = Resolver(pack.vocabularies, registry, pack.services_named, pack.recipients_named)
+        self._shapes: dict[Any, _Shape] = {}
+
+    def decide(self, kind: Kind, event: Event, view: ConsentView, at_us: int) -> EventVerdict:
+        """The verdict on an event that happened while the pack was in force."""
+        data = event.data
+        actor = data.actor
+        if data.reference is not None or (actor is not None and (actor.session or actor.agreement)):
+            return self._decide(kind, event, view)  # ids of many values: not a shape
+        key = _shape_key(event, data, at_us)
+        shape = self._shapes.get(key)
+        if shape is None or not shape.since_us <= at_us < shape.until_us:
+            return self._learn(key, kind, event, view, at_us)
+        carried = [self._resolver.own.carried_by(view, use) for use in shape.uses] if view.own else None
+        opt_out = opted_out(view, data.purpose or "", self._vocabularies) if view.opt_outs else ""
+        if carried is None:
+            words: Any = (view.account, view.terms, not view.deemed, not opt_out, _country(view, shape.place))
+        else:
+            words = (
+                view.account,
+                view.terms,
+                not view.deemed,
+                not opt_out,
+                _country(view, shape.place),
+                *(reason for reason, _ in carried),
+            )
+        known = shape.answers.get(words)
+        if known is None:
+            if len(shape.answers) >= ANSWERS_MAX:
+                shape.answers.clear()
+            known = self._decide(kind, event, view)
+            shape.answers[words] = known
+        return _with_records(known, view, carried, opt_out)
+
+    def _decide(self, kind: Kind, event: Event, view: ConsentView) -> EventVerdict:
+        """Resolve, reduce, judge."""
+        found = [
+            _category_verdict(each, self.judge.judge(each.situation))
+            for each in self._resolver.resolve(kind, event, view)
+        ]
+        verdict = worst([each.judged.verdict for each in found])
+        return EventVerdict(verdict, self.judge.pack.label, self._label, found)
+
+    def _learn(self, key: Any, kind: Kind, event: Event, view: ConsentView, at_us: int) -> EventVerdict:  # noqa: ANN401 - see `_shape_key`
+        """Decide an event, and remember its shape."""
+        if len(self._shapes) >= SHAPES_MAX:
+            self._shapes.clear()
+        verdict = self._decide(kind, event, view)
+        data = event.data
+        uses = [
+            use_of(kind, data, each.situation.circumstances, each.category, at_us)
+            for each in verdict.categories
+            if each.situation is not None
+        ]
+        place = data.destination if kind is Kind.SHARE else data.location if kind is Kind.STORE else None
+        self._shapes[key] = _Shape(self._resolver.span_us, place or "", uses)
+        return verdict
+
+
+def _shape_key(event: Event, data: EventData, at_us: int) -> tuple[Any, ...]:
+    """Everything of an event that resolving looks at, save subject, time and ids."""
+    actor, channel, kept = data.actor, data.channel, data.retain_until
+    return (
+        event.type,
+        event.source,
+        data.purpose,
+        data.basis,
+        data.method,
+        data.received_from,
+        data.recipient,
+        data.destination,
+        data.consideration,
+        None if channel is None else channel.encrypted,
+        data.protection,
+        data.custodian,
+        data.location,
+        data.role,
+        None if kept is None else (instant_us(kept) - at_us) // DAY_US,
+        None if actor is None else (actor.type, actor.role),
+        None if data.combined_with is None else tuple(data.combined_with),
+        *(data.categories or ()),
+    )
+
+
+def _country(view: ConsentView, place: str) -> str:
+    """What of the subject's country resolving looks at: whether it is known, and whether it is the place."""
+    return "" if not place else "same" if view.country == place else "other" if view.country else "unknown"
+
+
+def _with_records(
+    known: EventVerdict, view: ConsentView, carried: list[tuple[str, str]] | None, opt_out: str
+) -> EventVerdict:
+    """The remembered verdict with this subject's own consent records in it."""
+    if not any(each.consent for each in known.categories):
+        return known
+    categories = [
+        each._replace(
+            consent=_carrier(each, carried[number][1] if carried is not None else "", view.deemed, opt_out)
+        )
+        for number, each in enumerate(known.categories)
+    ]
+    return known._replace(categories=categories)
+
+
 class Decider:
     """Decides events by the packs and registry documents that are known now.
 
     Args:
-        packs: all versions; the one in force at an event's time decides it.
+        judges: of all versions of the packs; the one in force at an event's time decides it.
         documents: registry documents over the packs' own; a later one replaces an earlier one id by id.
 
     Raises:
         RegistryError: the documents contradict themselves.
     """
 
-    def __init__(self, packs: Iterable[Pack], documents: Iterable[RegistryDocument] = ()) -> None:
+    def __init__(self, judges: Iterable[Judge], documents: Iterable[RegistryDocument] = ()) -> None:
         published = list(documents)
-        self._timeline: list[tuple[int, Judge, Resolver, str]] = []
-        for pack in sorted(packs, key=lambda each: each.effective_from):
-            registry = registry_of([pack.registry, *published])
-            registry.label = "+".join(f"{each.name}@{each.version}" for each in published)
-            resolver = Resolver(pack.vocabularies, registry, pack.services_named, pack.recipients_named)
-            self._timeline.append((instant_us(pack.effective_from), Judge(pack), resolver, registry.label))
-
-    @property
-    def judges(self) -> list[Judge]:
-        """The judge of each pack, earliest first."""
-        return [judge for _, judge, _, _ in self._timeline]
+        label = "+".join(f"{each.name}@{each.version}" for each in published)
+        self._timeline = [
+            (
+                instant_us(judge.pack.effective_from),
+                PackDecider(judge, registry_of([judge.pack.registry, *published]), label),
+            )
+            for judge in sorted(judges, key=lambda each: each.pack.effective_from, reverse=True)
+        ]
 
     def decide(self, kind: Kind, event: Event, view: ConsentView) -> EventVerdict:
         """The verdict on an event, given its subject's consent state at its time."""
         at_us = instant_us(event.time)
-        for since, judge, resolver, label in reversed(self._timeline):
-            if since <= at_us:
-                resolved = resolver.resolve(kind, event, view)
-                found = [_category_verdict(each, judge.judge(each.situation)) for each in resolved]
-                verdict = worst([each.judged.verdict for each in found])
-                return EventVerdict(verdict, judge.pack.label, label, found)
+        for since_us, decider in self._timeline:
+            if since_us <= at_us:
+                return decider.decide(kind, event, view, at_us)
         named = dict.fromkeys(event.data.categories or ("personal",))
         unjudged = [CategoryVerdict(category, _NO_POLICY, None, "") for category in named]
         return EventVerdict(Verdict.INDETERMINATE, "", "", unjudged)
 
 
+def decider_of(packs: Iterable[Pack], documents: Iterable[RegistryDocument] = ()) -> Decider:
+    """A decider for packs that nobody judges by yet."""
+    return Decider([Judge(pack) for pack in packs], documents)
+
+
 def _category_verdict(resolved: Resolved, judged: Judged) -> CategoryVerdict:
-    return CategoryVerdict(resolved.category, judged, resolved.situation, _carrier(resolved, judged))
+    bare = CategoryVerdict(resolved.category, judged, resolved.situation, "")
+    carrier = _carrier(bare, resolved.own_record, resolved.deemed_record, resolved.opt_out_record)
+    return bare._replace(consent=carrier)
 
 
-def _carrier(resolved: Resolved, judged: Judged) -> str:
+def _carrier(each: CategoryVerdict, own: str, deemed: str, opt_out: str) -> str:
     """The consent record behind a verdict: what permitted it, or what the denial rests on."""
-    reasons = judged.reasons
-    if "opted_out" in reasons:
-        return resolved.opt_out_record
-    basis = resolved.situation.circumstances.basis
+    judged = each.judged
+    if "opted_out" in judged.reasons:
+        return opt_out
+    basis = each.situation.circumstances.basis if each.situation is not None else ""
     if judged.verdict is Verdict.PERMIT:
         if basis == Basis.CONSENT:
-            return resolved.own_record
-        return resolved.deemed_record if basis == Basis.DEEMED_CONSENT else ""
-    if judged.verdict is Verdict.DENY and any(reason.startswith("consent_") for reason in reasons):
-        return resolved.own_record
+            return own
+        return deemed if basis == Basis.DEEMED_CONSENT else ""
+    if judged.verdict is Verdict.DENY and any(reason.startswith("consent_") for reason in judged.reasons):
+        return own
     return ""

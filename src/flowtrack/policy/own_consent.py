@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from flowtrack.domain.consent import AllOf, Duration, Storage, UsagePolicy
+from flowtrack.domain.consent import Duration, Storage, UsagePolicy
 from flowtrack.domain.covers import Dimension, covers
 from flowtrack.domain.history import ConsentView, Own
 from flowtrack.domain.names import Reason, RecordState
@@ -127,7 +127,7 @@ def opted_out(view: ConsentView, purpose: str, vocabularies: Vocabularies) -> st
     for record, scope in view.opt_outs:
         if scope is None or scope.purpose is None:
             return record
-        terms = scope.purpose.all if isinstance(scope.purpose, AllOf) else [scope.purpose]
+        terms = [scope.purpose] if isinstance(scope.purpose, str) else scope.purpose.all
         if any(is_a(purpose, term) or is_a(term, purpose) for term in terms):
             return record
     return ""

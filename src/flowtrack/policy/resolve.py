@@ -7,10 +7,11 @@ event's time too, with what is known now.  What nobody knows becomes a named gap
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from flowtrack.domain.event import SERVICE_SOURCE, Event, EventData
 from flowtrack.domain.history import ConsentView
-from flowtrack.domain.instants import DAY_US, instant_us, since_us, until_us
+from flowtrack.domain.instants import BEGINNING_US, DAY_US, END_US, instant_us, since_us, until_us
 from flowtrack.domain.names import ActorType, Basis, Consideration, Controller, Gap, Kind, Method, Reason, StoreRole
 from flowtrack.domain.registry import OrderEntry, PartyEntry, Registry, Section, ServiceEntry, TimedEntry
 from flowtrack.domain.vocabulary import Vocabularies
@@ -20,6 +21,7 @@ from flowtrack.policy.situation import ANY, NONE, UNKNOWN, Circumstances, Situat
 PLATFORM = "platform"
 _VERIFIABLE = frozenset({Basis.LAW, Basis.LEGAL_DEMAND, Basis.BREACH_DISCLOSURE, Basis.LAWFUL_INTEREST})
 _BY_ORDER = frozenset({Basis.LAW, Basis.LEGAL_DEMAND})
+E = TypeVar("E", ServiceEntry, PartyEntry, OrderEntry, TimedEntry)
 _NO_OWN_CONSENT = (Reason.NO_OWN_CONSENT.value, "")
 _PROCESSING = {Consideration.SALE: "share.sell", Consideration.RENT: "share.rent"}
 
@@ -56,7 +58,9 @@ class Resolver:
         self._registry = registry
         self._services_named = services_named
         self._recipients_named = recipients_named
-        self._own = OwnConsents(vocabularies)
+        self.own = OwnConsents(vocabularies)
+        self.span_us = (BEGINNING_US, END_US)
+        """The interval around the event's time in which the registry's answers to the last `resolve` stay the same."""
 
     def resolve(self, kind: Kind, event: Event, view: ConsentView) -> list[Resolved]:
         """The situations of an event, one for each category that it names.
@@ -67,11 +71,11 @@ class Resolver:
             view: the subject's consent state at the event's time.
         """
         at_us = instant_us(event.time)
+        self.span_us = (BEGINNING_US, END_US)
         data = event.data
         gaps: list[str] = []
         service_id = event.source[len(SERVICE_SOURCE) :]
-        held = self._registry.services.at(service_id, at_us)
-        service = held.entry if held is not None else None
+        service = self._look_up(self._registry.services, service_id, at_us)
         if service is None:
             gaps.append(Gap.UNKNOWN_SERVICE)
         purpose = self._purpose(kind, data, gaps)
@@ -84,6 +88,24 @@ class Resolver:
             self._situation(category, circumstances, kind, data, at_us, service, party, view, opt_out)
             for category in dict.fromkeys(data.categories or ("personal",))
         ]
+
+    def _look_up(self, section: Section[E], key: str, at_us: int) -> E | None:
+        """The entry in force; narrows the span in which that answer stays the same."""
+        held = section.at(key, at_us)
+        if held is None:
+            self._narrow(at_us, *section.span_without_us(key, at_us))
+            return None
+        self._narrow(at_us, held.since_us, held.until_us)
+        return held.entry
+
+    def _narrow(self, at_us: int, *edges_us: int) -> None:
+        since, until = self.span_us
+        for edge in edges_us:
+            if edge <= at_us:
+                since = max(since, edge)
+            else:
+                until = min(until, edge)
+        self.span_us = (since, until)
 
     def _purpose(self, kind: Kind, data: EventData, gaps: list[str]) -> str:
         if data.purpose is None:
@@ -99,9 +121,9 @@ class Resolver:
             return _Party(NONE, None)
         if party_id == PLATFORM:
             return _Party(PLATFORM, None)
-        held = self._registry.parties.at(party_id, at_us)
-        if held is not None:
-            return _Party(held.entry.type.value, held.entry)
+        entry = self._look_up(self._registry.parties, party_id, at_us)
+        if entry is not None:
+            return _Party(entry.type.value, entry)
         later = self._registry.parties.next_start_us(party_id, at_us)
         gaps.append(Gap.UNKNOWN_PARTY if later is None else Gap.PARTY_NOT_YET_REGISTERED)
         return _Party(UNKNOWN, None)
@@ -148,7 +170,7 @@ class Resolver:
             ),
             controller=UNKNOWN if service is None else service.controller.value,
             purpose=purpose,
-            processing=_processing(kind, data, combined),
+            processing=processing_of(kind, data, combined),
             recipient=recipient if sharing and named else ANY,
             recipient_type=party.type if sharing else NONE,
             basis=basis.value,
@@ -182,11 +204,11 @@ class Resolver:
         """Clause 3.4: the worst of the services that a use combines with."""
         found = NONE
         for service_id in data.combined_with or ():
-            held = self._registry.services.at(service_id, at_us)
-            if held is None:
+            entry = self._look_up(self._registry.services, service_id, at_us)
+            if entry is None:
                 gaps.append(Gap.UNKNOWN_SERVICE)
                 found = found if found == Controller.THIRD_PARTY else UNKNOWN
-            elif held.entry.controller is Controller.THIRD_PARTY:
+            elif entry.controller is Controller.THIRD_PARTY:
                 found = Controller.THIRD_PARTY.value
             elif found == NONE:
                 found = "in_scope"
@@ -214,6 +236,8 @@ class Resolver:
     def _agreement(self, party: _Party, purpose: str, at_us: int) -> tuple[str, bool]:
         """Clause 4.4: the agreement's state at the instant, and whether its instructions hold the purpose."""
         agreement = party.entry.agreement if party.entry is not None else None
+        if agreement is not None:
+            self._narrow(at_us, since_us(agreement.from_), until_us(agreement.until))
         if agreement is None or at_us < since_us(agreement.from_):
             return NONE, False
         state = "in_force" if at_us < until_us(agreement.until) else "expired"
@@ -222,14 +246,13 @@ class Resolver:
     def _lies_in(self, purpose: str, terms: list[str]) -> bool:
         return any(self._vocabularies.purpose.is_a(purpose, term) for term in terms)
 
-    @staticmethod
-    def _held(section: Section[TimedEntry] | None, key: str | None, at_us: int) -> tuple[bool, bool]:
+    def _held(self, section: Section[TimedEntry] | None, key: str | None, at_us: int) -> tuple[bool, bool]:
         """Whether an id counts as in force, and whether that could not be looked up."""
         if not key:
             return False, False
         if section is None:
             return True, True
-        return section.at(key, at_us) is not None, False
+        return self._look_up(section, key, at_us) is not None, False
 
     def _reference_unverified(self, data: EventData, basis: Basis) -> bool:
         reference = data.reference
@@ -253,7 +276,7 @@ class Resolver:
         name = category if known else UNKNOWN
         own, record = _NO_OWN_CONSENT
         if view.own:
-            own, record = self._own.carried_by(view, _use(kind, data, circumstances, category, at_us))
+            own, record = self.own.carried_by(view, use_of(kind, data, circumstances, category, at_us))
         reference, named = self._reference(data, category, at_us)
         situation = Situation(
             circumstances=circumstances,
@@ -294,10 +317,10 @@ class Resolver:
             return "statute", False
         if self._registry.orders is None or data.basis not in _BY_ORDER:
             return "unverified", False
-        held = self._registry.orders.at(reference, at_us)
-        if held is None or not self._order_covers(held.entry, data, category):
+        order = self._look_up(self._registry.orders, reference, at_us)
+        if order is None or not self._order_covers(order, data, category):
             return "not_covering", False
-        return "in_force", data.recipient in held.entry.recipients
+        return "in_force", data.recipient in order.recipients
 
     def _order_covers(self, order: OrderEntry, data: EventData, category: str) -> bool:
         is_a = self._vocabularies.category.is_a
@@ -310,7 +333,7 @@ def _id(data: EventData, name: str) -> str | None:
     return getattr(data.actor, name) if data.actor is not None else None
 
 
-def _processing(kind: Kind, data: EventData, combined: str) -> str:
+def processing_of(kind: Kind, data: EventData, combined: str) -> str:
     """The term of the processing vocabulary that an event maps onto (NAMES)."""
     if kind is Kind.SHARE:
         return _PROCESSING.get(data.consideration, "share")
@@ -321,7 +344,8 @@ def _processing(kind: Kind, data: EventData, combined: str) -> str:
     return kind.value
 
 
-def _use(kind: Kind, data: EventData, circumstances: Circumstances, category: str, at_us: int) -> Use:
+def use_of(kind: Kind, data: EventData, circumstances: Circumstances, category: str, at_us: int) -> Use:
+    """What an event does with one category, in the dimensions of a usage policy."""
     storing, sharing = kind is Kind.STORE, kind is Kind.SHARE
     days = KEEPS_NOTHING
     if storing:

@@ -9,6 +9,7 @@ from flowtrack.domain.decision import Severity
 from flowtrack.domain.names import Gap, Note, Reason
 from flowtrack.errors import PackError
 from flowtrack.policy.cases import CaseResult, read_cases, run_case
+from flowtrack.policy.judge import Judge
 from flowtrack.policy.pack import Pack, load_pack, schema_problems
 from flowtrack.policy.rules import Rule, RuleSet
 
@@ -50,8 +51,9 @@ def run_cases(pack: Pack) -> list[CaseResult]:
     Raises:
         PackError: a file of cases cannot be read.
     """
+    judge = Judge(pack)
     return [
-        run_case(pack, where, case) for path, text in pack.cases.items() for where, case in read_cases(path, text)
+        run_case(judge, where, case) for path, text in pack.cases.items() for where, case in read_cases(path, text)
     ]
 
 

@@ -1,0 +1,53 @@
+"""The checker process: events and consents in, decisions out, one Kafka transaction a batch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from flowtrack.apps.child import READY_FILE
+from flowtrack.apps.settings import read
+from flowtrack.tracking.records import Topic
+
+GROUP = "flowtrack-checker"
+_SINK_GROUP = "flowtrack-sink"
+_ALERTER_GROUP = "flowtrack-alerter"
+
+
+def run() -> int:
+    """Judge until SIGTERM or SIGINT, and give the exit status.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+        BrokerError: Kafka does not answer, or the topics are not as they have to be.
+    """
+    from flowtrack.adapters.kafka.settings import KafkaSettings
+    from flowtrack.adapters.kafka.window import Window
+    from flowtrack.adapters.kafka.worker import run_worker
+    from flowtrack.tracking.check import Checker
+    from flowtrack.tracking.rulebook import Rulebook
+
+    kafka = read(KafkaSettings)
+    rulebook = Rulebook()
+    checker = Checker(rulebook, kafka.partitions, kafka.epoch)
+    windows: tuple[Window, ...] = ()
+    if kafka.embedded:
+        windows = (
+            Window(kafka, Topic.DECISIONS, (_SINK_GROUP,)),
+            Window(kafka, Topic.FINDINGS, (_ALERTER_GROUP,)),
+            Window(kafka, Topic.DEADLETTERS, (_SINK_GROUP,)),
+        )
+    ready_file = os.environ.get(READY_FILE)
+    return run_worker(
+        "checker",
+        kafka,
+        checker,
+        topics=(Topic.EVENTS, Topic.CONSENTS),
+        group=GROUP,
+        closing="checkpoint" if kafka.embedded else "transactional",
+        state_topic=Topic.CONSENTS,
+        control_handlers={Topic.POLICIES: rulebook.take_policy, Topic.REGISTRY: rulebook.take_registry},
+        on_poison=checker.quarantine,
+        windows=windows,
+        ready_file=Path(ready_file) if ready_file else None,
+    )

@@ -1,0 +1,196 @@
+"""The way of a record through the checker: read, judged, answered.
+
+`Checker` is what a worker does with a batch of events and consents, without Kafka: consents change a subject's
+history, events are judged against it as of their own time, and everything that follows is written to the partition of
+the same number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from flowtrack.domain.consent import ConsentRecord
+from flowtrack.domain.event import TYPES
+from flowtrack.domain.history import entry_of
+from flowtrack.domain.instants import from_us, instant_us
+from flowtrack.domain.names import DeadLetterCode, Verdict
+from flowtrack.errors import ContractError
+from flowtrack.policy.decide import Decider, EventVerdict
+from flowtrack.tracking.answers import (
+    DecisionWriter,
+    Place,
+    consent_copy,
+    consent_marker,
+    dead_letter,
+    finding_of,
+    situation_definition,
+)
+from flowtrack.tracking.records import Output, Record, Topic
+from flowtrack.tracking.rulebook import Rulebook
+from flowtrack.tracking.state import PartitionState, Scopes
+from flowtrack.wire.decode import FUTURE_MAX_US, check_time_range, decode_consent, decode_event
+from flowtrack.wire.keys import parse_consent_key
+from flowtrack.wire.partition import partition_of
+
+CONSENTS, EVENTS = str(Topic.CONSENTS), str(Topic.EVENTS)
+DECISIONS, FINDINGS, DEADLETTERS = str(Topic.DECISIONS), str(Topic.FINDINGS), str(Topic.DEADLETTERS)
+
+
+class Checker:
+    """Judges events; a `Processor` (tracking.records).
+
+    Args:
+        rulebook: the packs and registry documents in force.
+        partitions: how many partitions events, consents, decisions and findings have.
+        epoch: which life of the broker this is; empty on a broker that keeps its topics.
+    """
+
+    def __init__(self, rulebook: Rulebook, partitions: int, epoch: str = "") -> None:
+        self._rulebook = rulebook
+        self._partitions = partitions
+        self._epoch = epoch
+        self._scopes = Scopes()
+        self._states: dict[int, PartitionState] = {}
+        self._writer = DecisionWriter()
+        self._defined: set[tuple[str, str]] = set()
+        self._newly_defined: list[tuple[str, str]] = []
+        self._received: tuple[int, datetime] = (0, from_us(0))
+        self.verdict_counts: dict[str, int] = dict.fromkeys((*Verdict, "dead_letter"), 0)
+        """Verdicts since the worker began, dead letters beside them; for metrics."""
+
+    def assigned(self, partition: int, history: Iterable[Record]) -> None:
+        """Fold the consents that were applied before; what cannot be read was dead-lettered then."""
+        records = list(history)
+        state = PartitionState(self._scopes, resumed=bool(records))
+        for record in records:
+            try:
+                self._fold(state, record)
+            except ContractError:
+                continue  # its dead letter was written when it was first met
+        state.keep()
+        self._states[partition] = state
+
+    def revoked(self, partition: int) -> None:
+        """Forget a partition: its next owner folds it anew."""
+        self._states.pop(partition, None)
+
+    def process(self, records: Sequence[Record]) -> list[Output]:
+        """Work through consents and events, in order."""
+        outputs: list[Output] = []
+        decider = self._rulebook.decider
+        for record in records:
+            try:
+                if record.topic == EVENTS:
+                    self._event(record, decider, outputs)
+                else:
+                    self._consent(record, outputs)
+            except ContractError as error:
+                self._dead(record, error, outputs)
+        return outputs
+
+    def committed(self) -> None:
+        """The batch is durable."""
+        self._newly_defined.clear()
+        for state in self._states.values():
+            state.keep()
+
+    def aborted(self) -> None:
+        """The batch comes again."""
+        self._defined.difference_update(self._newly_defined)
+        self._newly_defined.clear()
+        for state in self._states.values():
+            state.undo()
+
+    def quarantine(self, record: Record, _error: Exception) -> list[Output]:
+        """The dead letter for a record that makes the checker itself fail."""
+        outputs: list[Output] = []
+        fault = ContractError(
+            DeadLetterCode.QUARANTINED,
+            "judging this message failed three times",
+            help="report it with the worker's log; `flowtrack deadletters list` shows where it stands",
+        )
+        self._dead(record, fault, outputs)
+        return outputs
+
+    def _event(self, record: Record, decider: Decider, outputs: list[Output]) -> None:
+        event = decode_event(record.value)
+        self._check_partition(event.subject, record)
+        at_us = instant_us(event.time)
+        check_time_range(at_us, record.timestamp_ms * 1_000)
+        state = self._states[record.partition]
+        kind = TYPES[event.type]
+        verdict = decider.decide(kind, event, state.view(event.subject, at_us))
+        suspect = state.is_suspect(event.source, event.sequence)
+        state.judged(event.subject, at_us)
+        key, place = event.subject.encode(), self._place(record)
+        self._define(verdict, record.partition, outputs)
+        outputs.append(
+            Output(
+                DECISIONS,
+                record.partition,
+                key,
+                self._writer.decision(kind, event, verdict, place, suspect=suspect),
+            )
+        )
+        self.verdict_counts[verdict.verdict] += 1
+        finding = finding_of(kind, event, verdict, place)
+        if finding is not None:
+            outputs.append(Output(FINDINGS, record.partition, key, finding))
+
+    def _define(self, verdict: EventVerdict, partition: int, outputs: list[Output]) -> None:
+        """Write the definition of each situation that this worker meets for the first time."""
+        for each in verdict.categories:
+            key = (verdict.pack, each.judged.situation_id)
+            if key in self._defined or each.situation is None:
+                continue
+            self._defined.add(key)
+            self._newly_defined.append(key)
+            definition = situation_definition(verdict.pack, each.situation, each.judged)
+            outputs.append(Output(DECISIONS, partition, each.judged.situation_id.encode(), definition))
+
+    def _consent(self, record: Record, outputs: list[Output]) -> None:
+        state = self._states[record.partition]
+        subject, effect_us, applied = self._fold(state, record)
+        key = subject.encode()
+        if applied is not None:
+            outputs.append(Output(DECISIONS, record.partition, key, consent_copy(applied, self._place(record))))
+        horizon_us = record.timestamp_ms * 1_000 + FUTURE_MAX_US
+        if effect_us is not None and state.reaches_back(subject, effect_us, horizon_us):
+            marker = consent_marker(subject, effect_us, state.history(subject), record.partition)
+            outputs.append(Output(DECISIONS, record.partition, key, marker))
+
+    def _fold(self, state: PartitionState, record: Record) -> tuple[str, int | None, ConsentRecord | None]:
+        """Apply a consent record, or the tombstone of one; gives its subject, and from when it makes a difference."""
+        if record.value is None:
+            subject, record_id, event_id = parse_consent_key(record.key or b"")
+            self._check_partition(subject, record)
+            erased = state.erase(subject, record_id, event_id)
+            return subject, None if erased is None else erased.valid_from_us, None
+        consent = decode_consent(record.value)
+        self._check_partition(consent.subject, record)
+        entry = entry_of(consent.id, instant_us(consent.time), consent.data)
+        state.add(consent.subject, entry)
+        return consent.subject, entry.valid_from_us, consent
+
+    def _check_partition(self, subject: str, record: Record) -> None:
+        wanted = partition_of(subject, self._partitions)
+        if wanted != record.partition:
+            raise ContractError(
+                DeadLetterCode.WRONG_PARTITION,
+                f"the subject belongs on partition {wanted}",
+                field="subject",
+                help="publish to partition int(subject[:8], 16) % partitions, as the SDK does",
+            )
+
+    def _dead(self, record: Record, error: ContractError, outputs: list[Output]) -> None:
+        letter, finding = dead_letter(record, self._place(record), error)
+        key = str(record.partition).encode()
+        outputs.append(Output(DEADLETTERS, record.partition, key, letter))
+        outputs.append(Output(FINDINGS, record.partition, key, finding))
+        self.verdict_counts["dead_letter"] += 1
+
+    def _place(self, record: Record) -> Place:
+        if self._received[0] != record.timestamp_ms:
+            self._received = (record.timestamp_ms, from_us(record.timestamp_ms * 1_000))
+        return Place(self._epoch, record, self._received[1])
