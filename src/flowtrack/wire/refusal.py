@@ -155,12 +155,29 @@ def careful(
             return cast("M", msgspec.convert(_known_part(model, message), struct_of(model)))
         except msgspec.ValidationError as refusal:
             problems.append(_twin_problem(model, str(refusal)))
+    raise _worst(model, problems)
+
+
+def by_model(model: type[M], value: bytes) -> M:
+    """The message as the model itself: for contracts that are rare, and that accept more names than they write.
+
+    Raises:
+        ContractError: as `careful`.
+    """
+    try:
+        return model.model_validate_json(value, strict=True)
+    except ValidationError as refusal:
+        problems = list(_model_problems(model, refusal))
+    raise _worst(model, problems)
+
+
+def _worst(model: type[BaseModel], problems: list[Problem]) -> ContractError:
     code, field, asks = min(problems, key=lambda problem: _RANKS[problem.code])
     if code is DeadLetterCode.NOT_JSON:
-        raise _not_json()
+        return _not_json()
     path = f"`{field}`" if field else "the message"
     help_ = f"give {asks}" if asks else f"see the JSON Schema of {model.__name__} in schemas/"
-    raise _error(code, f"{path} {_SAYS[code]}", field, help_)
+    return _error(code, f"{path} {_SAYS[code]}", field, help_)
 
 
 _SAYS: Final = {
