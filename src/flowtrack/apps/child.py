@@ -14,6 +14,8 @@ READY_FILE = "FLOWTRACK_READY_FILE"
 """Names the file that a process writes when it is ready."""
 LIFELINE = "FLOWTRACK_LIFELINE"
 """Set where standard input is the supervisor's lifeline: its end means that the supervisor is gone."""
+EX_CONFIG = 78
+"""Exit status, of sysexits.h, of a process that can't run as it is configured: starting it again is of no use."""
 
 _STANDARD_INPUT = 0
 _GRACE_S = 10.0  # for an ordered end once the supervisor is gone; then the process is ended as it is

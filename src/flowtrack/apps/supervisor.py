@@ -18,7 +18,7 @@ from typing import Self
 
 import structlog
 
-from flowtrack.apps.child import LIFELINE, READY_FILE
+from flowtrack.apps.child import EX_CONFIG, LIFELINE, READY_FILE
 from flowtrack.errors import RuntimeStateError
 
 _log = structlog.get_logger(__name__)
@@ -72,6 +72,8 @@ class Supervisor:
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self.failed = threading.Event()
         """Set when the run cannot go on; `check` says why."""
+        self.lost = ""
+        """Which process the run could not go on without; empty while it goes on."""
         self._failure: RuntimeStateError | None = None
         self.restarts = 0
         """How often a process was started again."""
@@ -200,7 +202,7 @@ class Supervisor:
             try:
                 child.process = self._spawn(child.part)
             except RuntimeStateError as error:
-                self._fail(error)
+                self._fail(child.part.name, error)
 
     def _mourn(self, child: _Child, now_s: float) -> None:
         """Decide what a death means: start it again after a wait, or give the run up."""
@@ -209,21 +211,23 @@ class Supervisor:
             child.process.stdin.close()
         child.deaths_s.append(now_s)
         recent = [at_s for at_s in child.deaths_s if now_s - at_s < _DEATHS_WINDOW_S]
-        if child.part.vital or len(recent) >= _DEATHS_MAX:
-            often = "" if child.part.vital else f" {len(recent)} times within {_DEATHS_WINDOW_S:g} s"
+        if child.part.vital or child.process.returncode == EX_CONFIG or len(recent) >= _DEATHS_MAX:
+            often = f" {len(recent)} times within {_DEATHS_WINDOW_S:g} s" if len(recent) > 1 else ""
             self._fail(
+                name,
                 RuntimeStateError(
                     f"`{name}` ended{often} ({status})",
                     where=str(self._directory / f"{name}.log"),
                     help=f"its log ends with:\n{self.log_tail(name)}",
-                )
+                ),
             )
             return
         wait_s = _BACKOFF_S[min(len(recent), len(_BACKOFF_S)) - 1]
         child.restart_at_s = now_s + wait_s
         _log.warning("process died, will be started again", name=name, status=status, after_s=wait_s)
 
-    def _fail(self, error: RuntimeStateError) -> None:
+    def _fail(self, name: str, error: RuntimeStateError) -> None:
+        self.lost = name
         self._failure = error
         self.failed.set()
 

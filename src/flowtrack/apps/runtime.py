@@ -1,0 +1,165 @@
+"""An embedded Flowtrack: broker, store, checker and alerter as processes of one machine, under one supervisor.
+
+Started in the order in which each is needed, and ended in the order in which data flows, so that what was published
+is judged and written before the broker forgets it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+from flowtrack.apps.directory import DataDirectory, Running
+from flowtrack.apps.documents import Document, publish
+from flowtrack.apps.ports import HOST, check_free
+from flowtrack.apps.progress import Progress
+from flowtrack.apps.supervisor import Part, Supervisor
+from flowtrack.apps.worker import WorkerKind
+from flowtrack.errors import BrokerError, RuntimeStateError
+
+if TYPE_CHECKING:
+    from flowtrack.adapters.kafka.settings import KafkaSettings
+
+_log = structlog.get_logger(__name__)
+
+BROKER = "broker"
+"""The part that cannot be replaced: what it holds dies with it."""
+_READY_S = 60.0  # opening a store on a cold machine takes up to ten seconds, reading its consents some more
+_STOP_S = 15.0  # a worker finishes the batch in hand
+_STORE_BYTES_MAX = 400 * 1024 * 1024
+
+
+class Runtime:
+    """The processes of an embedded Flowtrack; use it as a context, so that none is left behind.
+
+    Args:
+        directory: held by this process.
+        port: of the loopback interface, for the ledger service.
+        documents: registries and packs to publish before the first event is judged.
+        env: further settings for the processes.
+    """
+
+    def __init__(
+        self,
+        directory: DataDirectory,
+        *,
+        port: int,
+        documents: Sequence[Document] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.epoch = secrets.token_hex(4)
+        self.supervisor = Supervisor(directory.logs)
+        self._directory = directory
+        self._port = port
+        self._documents = list(documents)
+        self._env = dict(env or {})
+        self._kafka: KafkaSettings | None = None
+
+    def __enter__(self) -> Self:
+        self.supervisor.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.supervisor.__exit__(kind, error, trace)
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """How the embedded broker is reached.
+
+        Raises:
+            RuntimeStateError: it is not started yet.
+        """
+        if self._kafka is None:
+            raise RuntimeStateError("the embedded broker is not started", help="call `start` first")
+        return self._kafka
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the ledger service answers."""
+        return f"http://{HOST}:{self._port}"
+
+    def start(self) -> None:
+        """Start the processes; those that load something big load it side by side.
+
+        Raises:
+            RuntimeStateError: the port is taken, or a process does not start.
+        """
+        check_free(self._port)
+        existing = any(self._directory.store.iterdir())
+        self._start_broker()
+        self._start(WorkerKind.SINK)
+        if existing:  # the checker begins with the consents that the store holds, so it has to wait for them
+            self.supervisor.wait_ready(WorkerKind.SINK, _READY_S)
+            self._restore()
+        publish(self.kafka, (document.output() for document in self._documents))
+        self._start(WorkerKind.CHECKER)
+        self._start(WorkerKind.ALERTER)
+
+    def wait_ready(self) -> Running:
+        """Wait until every process is ready, and give where they are reached.
+
+        Raises:
+            RuntimeStateError: one does not become ready.
+        """
+        for kind in WorkerKind:
+            self.supervisor.wait_ready(kind, _READY_S)
+        import os
+
+        return Running(os.getpid(), self.epoch, self.kafka.bootstrap_servers, self.ledger_url)
+
+    def drain(self, timeout_s: float) -> bool:
+        """Let what has been published be judged, told and written, and end the workers; the broker stays.
+
+        Args:
+            timeout_s: for all of it; what is not done by then is lost with the broker, and said so in the log.
+
+        Returns:
+            Whether nothing was left undone.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        done = True
+        with Progress(self.kafka) as progress:
+            for kind in (WorkerKind.CHECKER, WorkerKind.ALERTER, WorkerKind.SINK):
+                try:
+                    settled = progress.settle(deadline_s - time.monotonic(), kinds=[kind], look=self.supervisor.check)
+                except (BrokerError, RuntimeStateError) as error:
+                    _log.error("cannot drain", worker=kind, error=str(error))
+                    settled = False
+                if not settled:
+                    _log.error("records are left undone", worker=kind)
+                done = self.supervisor.stop(kind, _STOP_S) and settled and done
+        return done
+
+    def _start_broker(self) -> None:
+        from flowtrack.adapters.kafka.settings import KafkaSettings
+        from flowtrack.adapters.kafka.topics import create_topics
+
+        argv = (sys.executable, "-m", "flowtrack.apps.broker")
+        self.supervisor.start(Part(BROKER, argv, {"FLOWTRACK_KAFKA__EPOCH": self.epoch}, vital=True))
+        address = self.supervisor.wait_ready(BROKER, _READY_S)
+        self._kafka = KafkaSettings(bootstrap_servers=address, embedded=True, epoch=self.epoch)
+        create_topics(self._kafka)
+
+    def _start(self, kind: WorkerKind) -> None:
+        env = {
+            "FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "FLOWTRACK_KAFKA__SECURITY_PROTOCOL": "PLAINTEXT",
+            "FLOWTRACK_KAFKA__EMBEDDED": "true",
+            "FLOWTRACK_KAFKA__EPOCH": self.epoch,
+            "FLOWTRACK_CLICKHOUSE__URL": "",
+            "FLOWTRACK_CLICKHOUSE__DATA_DIR": str(self._directory.store.resolve()),
+            "FLOWTRACK_HTTP__PORT": str(self._port),
+            "FLOWTRACK_STATE_DIR": str(self._directory.state.resolve()),
+            # librdkafka and the engine take and give back much memory; fewer arenas keep less of it for nobody.
+            "MALLOC_ARENA_MAX": "2",
+            **self._env,
+        }
+        self.supervisor.start(Part(kind, (sys.executable, "-m", "flowtrack.apps.worker", str(kind)), env))
