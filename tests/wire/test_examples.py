@@ -49,6 +49,7 @@ TIME_ONLY = {"bad_time"}  # JSON Schema's `format` is an annotation: times are c
 
 
 def name_of(path: Path) -> str:
+    """What a test of an example is called."""
     return str(path.relative_to(FOLDER))
 
 
