@@ -16,6 +16,7 @@ _HELP = {
     KafkaError._SSL: "check FLOWTRACK_KAFKA__SSL_CA_LOCATION and the certificates",  # noqa: SLF001 - (likewise)
     KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topics: `flowtrack topics create`",
     KafkaError._UNKNOWN_TOPIC: "create the topics: `flowtrack topics create`",  # noqa: SLF001 - (likewise)
+    KafkaError._NOENT: "create the topics: `flowtrack topics create`",  # noqa: SLF001 - (likewise)
     KafkaError._UNKNOWN_PARTITION: "create the topics: `flowtrack topics create`",  # noqa: SLF001 - (likewise)
     KafkaError._TRANSPORT: "check FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS and that the broker runs",  # noqa: SLF001 - (likewise)
     KafkaError._TIMED_OUT: "check FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS and that the broker runs",  # noqa: SLF001 - (likewise)

@@ -98,7 +98,8 @@ class GroupOffsets:
 
     def __init__(self, settings: KafkaSettings, group: str) -> None:
         self.group = group
-        self._consumer = Consumer({**settings.librdkafka(), "group.id": group, "enable.auto.commit": False})
+        # Uncommitted: how far it has come for sure, rather than waiting for what a dead worker left open.
+        self._consumer = Consumer({**settings.consumer(group), "isolation.level": "read_uncommitted"})
 
     def committed(self, places: Sequence[Place], timeout_s: float = _TIMEOUT_S) -> dict[Place, int]:
         """Give the committed offsets; a place where nothing is committed is left out.

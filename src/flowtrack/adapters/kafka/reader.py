@@ -24,6 +24,7 @@ from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Record
 
 _STATE_WAIT_S = 0.05  # how long a batch waits for state that the broker does not deliver
+_STATE_FIRST_WAIT_S = 5.0  # the same, until each partition has shown that it is being fetched at all
 _COMMITTED_S = 30.0  # longer than the transaction timeout: a dead worker's commit may still be pending
 _METADATA_S = 10.0
 _SESSION_TIMEOUT_MS = 6_000
@@ -80,6 +81,8 @@ class Reader:
         if plan.state_topic is not None:
             self._state = Consumer({**settings.consumer(plan.group), **own, "enable.partition.eof": True})
         self._next: dict[Place, int] = {}
+        self._empty_to: dict[Place, int] = {}  # no records up to here: compacted away, or a transaction's marker
+        self._silent: set[Place] = set()  # state partitions that have delivered nothing since they were taken over
         self._held = Batch([], {})
 
     # -- partitions come and go ------------------------------------------------------------------------------------
@@ -108,6 +111,7 @@ class Reader:
         begins, starts = self._begins(places)
         self._next = dict(begins)
         state = [place for place in places if place[0] == self._plan.state_topic]
+        self._silent, self._empty_to = set(state), {}
         self._learn_leaders({at[0] for at in places})
         self.consumer.assign([TopicPartition(*at, begins[at]) for at in places if at not in state])
         if self._state is not None:
@@ -220,7 +224,7 @@ class Reader:
         if not self._next:
             return
         begins, _ = self._begins(list(self._next))
-        self._next = dict(begins)
+        self._next, self._empty_to = dict(begins), {}
         try:
             for at, offset in begins.items():
                 consumer = self._state if self._state is not None and at[0] == self._plan.state_topic else self.consumer
@@ -259,8 +263,8 @@ class Reader:
             metrics.OVERTAKEN.labels(self._plan.name).inc()
             return self._take(consumer.consume(room, 0)), True
         batch = Batch([], {})
-        deadline_s = time.monotonic() + _STATE_WAIT_S
-        while missing := sum(max(0, end - self._next[at]) for at, end in ends.items()):
+        deadline_s = time.monotonic() + (_STATE_FIRST_WAIT_S if self._silent else _STATE_WAIT_S)
+        while missing := sum(max(0, end - max(self._next[at], self._empty_to.get(at, 0))) for at, end in ends.items()):
             if len(batch.records) >= room:
                 return batch, False
             rest_s = deadline_s - time.monotonic()
@@ -290,14 +294,14 @@ class Reader:
                 continue  # fetched before a rebalance or a rewind
             ends[place] = following[place] = record.offset + 1
             records.append(record)
+        self._silent.difference_update(ends)
         return Batch(records, ends)
 
     def _refuse(self, error: KafkaError, message: Message[Any, Any]) -> None:
         place = (message.topic() or "", message.partition() or 0)
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local codes are named so
-            # Offsets before the end may be no records: compacted away, or a transaction's marker.
-            if place in self._next:
-                self._next[place] = max(self._next[place], message.offset() or 0)
+            self._silent.discard(place)
+            self._empty_to[place] = message.offset() or 0
             return
         if error.code() == KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001 - (likewise)
             _log.warning("group left: a batch took too long", worker=self._plan.name)

@@ -227,7 +227,8 @@ class Source:
     def _lost(self, partition: int) -> None:
         self._call("revoked", lambda: self._processor.revoked(partition))
 
-    def _call(self, name: str, call: Callable[[], Any], within_s: float = _ANSWER_S) -> Any:  # noqa: ANN401 - the call's own result
+    def _call(self, name: str, call: Callable[[], Any], within_s: float | None = None) -> Any:  # noqa: ANN401 - the call's own result
+        within_s = _ANSWER_S if within_s is None else within_s
         work = Work(name, call)
         self._submit(work)
         try:

@@ -1,0 +1,72 @@
+"""A worker process that copies records, for tests that kill and freeze it.
+
+Usage: copying_worker.py BOOTSTRAP EMBEDDED SOURCE TARGET GROUP INSTANCE READY_FILE CONTROL_TOPIC
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from unittest import mock
+
+from flowtrack.adapters.kafka.settings import KafkaSettings
+from flowtrack.adapters.kafka.worker import run_worker
+from flowtrack.tracking.records import Output, Record
+
+BATCH_RECORDS = 200  # small, so that there are many instants to die at
+
+
+class Copying:
+    """Writes `partition@offset` of each record, in front of it the number of control records seen."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.rules = 0
+        self.moment = threading.Event()
+
+    def assigned(self, partition: int, history: Iterable[Record]) -> None:
+        """Hold no state."""
+
+    def revoked(self, partition: int) -> None:
+        """Hold no state."""
+
+    def process(self, records: Sequence[Record]) -> list[Output]:
+        """Copy, taking a moment over it, so that there is a middle to be killed in."""
+        self.moment.wait(0.005)
+        return [
+            Output(self.target, r.partition, r.key, b"%d:%d@%d" % (self.rules, r.partition, r.offset)) for r in records
+        ]
+
+    def committed(self) -> None:
+        """Hold no state."""
+
+    def aborted(self) -> None:
+        """Hold no state."""
+
+    def rule(self, _record: Record) -> None:
+        """Count a control record."""
+        self.rules += 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the worker with test topics instead of our own."""
+    bootstrap, embedded, source, target, group, instance, ready, control = arguments
+    processor = Copying(target)
+    with mock.patch("flowtrack.adapters.kafka.worker.check_topics"):
+        return run_worker(
+            "copying",
+            KafkaSettings(bootstrap_servers=bootstrap, embedded=bool(int(embedded)), instance=instance),
+            processor,
+            topics=[source],
+            group=group,
+            control_handlers={control: processor.rule},
+            ready_file=Path(ready),
+            batch_records_max=BATCH_RECORDS,
+            batch_wait_s=0.01,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
