@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Field
 from flowtrack.domain.model import Contract, Envelope, Identifier, Name, Subject
 from flowtrack.domain.names import RecordKind, RecordState
 
+DAYS_MAX = 100_000
 CONSENT_TYPE = "flowtrack.consent.v1"
 
 
@@ -29,8 +30,8 @@ Term = Name | AllOf
 class Duration(Contract):
     """An interval of days that data may be kept; a bound left out does not restrict."""
 
-    min_days: Annotated[int, Field(ge=0)] | None = None
-    max_days: Annotated[int, Field(ge=0)] | None = None
+    min_days: Annotated[int, Field(ge=0, le=DAYS_MAX)] | None = None
+    max_days: Annotated[int, Field(ge=0, le=DAYS_MAX)] | None = None
 
 
 class Storage(Contract):

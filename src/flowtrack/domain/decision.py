@@ -17,7 +17,7 @@ SEVERITIES = ("", "info", "low", "medium", "high", "critical")
 """From none to worst; a permit has none."""
 
 Severity = Literal["", "info", "low", "medium", "high", "critical"]
-SituationId = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+SituationId = Annotated[str, Field(min_length=16, max_length=16, pattern="^[0-9a-f]{16}$")]
 """64-bit BLAKE2b of the situation's canonical form, 16 hex digits."""
 
 

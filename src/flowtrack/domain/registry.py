@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import AliasChoices, AwareDatetime, Field
@@ -88,8 +89,6 @@ class RegistryDocument(Contract):
     sessions: dict[Identifier, TimedEntry | list[TimedEntry]] | None = None
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class Holding(Generic[Entry]):
     """One entry and the half-open interval, in microseconds, in which it holds."""
@@ -122,7 +121,7 @@ class Section(Generic[Entry]):
                 raise RegistryError(
                     f"`{key}` ends before it begins", where=f"{where}, {self.name}", help="let `until` follow `since`"
                 )
-        for earlier, later in zip(held, held[1:], strict=False):
+        for earlier, later in pairwise(held):
             if later.since_us < earlier.until_us:
                 raise RegistryError(
                     f"two validities of `{key}` overlap",

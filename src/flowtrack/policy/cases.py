@@ -105,7 +105,7 @@ def read_cases(path: str, text: str) -> list[tuple[str, Case]]:
             fault = error.errors(include_input=False, include_url=False)[0]
             field = ".".join(str(part) for part in fault["loc"])
             raise PackError(
-                f"`{field}`: {fault['msg'].lower()}", where=where, help="see the case format in docs/cases.md"
+                f"`{field}`: {fault['msg'].lower()}", where=where, help="see tests/conformance/README.md"
             ) from error
     return cases
 

@@ -18,7 +18,7 @@ from flowtrack.domain.registry import Registry, RegistryDocument, registry_of
 from flowtrack.policy.judge import Judge, Judged
 from flowtrack.policy.own_consent import Use, opted_out
 from flowtrack.policy.pack import Pack
-from flowtrack.policy.resolve import Resolved, Resolver, use_of
+from flowtrack.policy.resolve import Resolved, Resolver, place_of, use_of
 from flowtrack.policy.situation import Situation
 
 SHAPES_MAX = 50_000
@@ -137,8 +137,7 @@ class PackDecider:
             for each in verdict.categories
             if each.situation is not None
         ]
-        place = data.destination if kind is Kind.SHARE else data.location if kind is Kind.STORE else None
-        self._shapes[key] = _Shape(self._resolver.span_us, place or "", uses)
+        self._shapes[key] = _Shape(self._resolver.span_us, place_of(kind, data) or "", uses)
         return verdict
 
 
@@ -179,9 +178,7 @@ def _with_records(
     if not any(each.consent for each in known.categories):
         return known
     categories = [
-        each._replace(
-            consent=_carrier(each, carried[number][1] if carried is not None else "", view.deemed, opt_out)
-        )
+        each._replace(consent=_carrier(each, carried[number][1] if carried is not None else "", view.deemed, opt_out))
         for number, each in enumerate(known.categories)
     ]
     return known._replace(categories=categories)

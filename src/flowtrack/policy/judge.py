@@ -155,9 +155,7 @@ class Judge:
     def slice_of(self, rule_set: RuleSet, kind: str, category: str) -> list[Rule]:
         """The rules of a set whose scope admits the kind and the category."""
         categories = self.pack.vocabularies.category
-        return [
-            rule for rule in self.pack.rules if rule.set is rule_set and rule.can_match(kind, category, categories)
-        ]
+        return [rule for rule in self.pack.rules if rule.set is rule_set and rule.can_match(kind, category, categories)]
 
     def entities_of(self, situation: Situation) -> cedarpy.Entities:
         """Vocabularies as hierarchies, with the situation's service under its controller, recipient under its type."""

@@ -86,9 +86,7 @@ class OwnConsents:
         if use.days == KEEPS_NOTHING and scope.storage is not None:
             scope = _without_duration(scope)
         parties = {use.recipient: use.recipient_type} if use.recipient else {}
-        return covers(
-            scope, done, self._vocabularies, parties=parties, meaningless=frozenset(meaningless)
-        ).failed
+        return covers(scope, done, self._vocabularies, parties=parties, meaningless=frozenset(meaningless)).failed
 
 
 def _without_duration(scope: UsagePolicy) -> UsagePolicy:

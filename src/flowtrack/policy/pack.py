@@ -167,9 +167,7 @@ def _validation_problems(error: ValidationError, where: str) -> list[PackError]:
     ]
 
 
-def _mapping(
-    files: Mapping[str, str], path: str, model: type[M], problems: list[PackError]
-) -> dict[str, M]:
+def _mapping(files: Mapping[str, str], path: str, model: type[M], problems: list[PackError]) -> dict[str, M]:
     data = _yaml(files, path, problems)
     if not isinstance(data, dict):
         problems.append(PackError("this is no mapping", where=path, help="write `name: {...}` lines"))

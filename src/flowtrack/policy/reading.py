@@ -38,4 +38,4 @@ def load_yaml_all(text: str) -> list[Any]:
     Raises:
         yaml.YAMLError: the text is no YAML.
     """
-    return [document for document in yaml.load_all(text, Loader=PackLoader) if document is not None]  # noqa: S506 - as above
+    return [document for document in yaml.load_all(text, Loader=PackLoader) if document is not None]

@@ -44,6 +44,22 @@ class _Party:
     entry: PartyEntry | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """An event with what the registry and the subject's consents say of it."""
+
+    kind: Kind
+    data: EventData
+    at_us: int
+    service_id: str
+    service: ServiceEntry | None
+    purpose: str
+    party: _Party
+    """Recipient of a share, custodian of a store, sender of received data."""
+    view: ConsentView
+    opt_out: str
+
+
 class Resolver:
     """Resolves events against one registry and one pack's vocabularies."""
 
@@ -79,13 +95,20 @@ class Resolver:
         if service is None:
             gaps.append(Gap.UNKNOWN_SERVICE)
         purpose = self._purpose(kind, data, gaps)
-        opt_out = opted_out(view, purpose, self._vocabularies) if view.opt_outs and purpose != UNKNOWN else ""
-        party = self._counterparty(kind, data, at_us, gaps)
-        circumstances = self._circumstances(
-            kind, data, at_us, service_id, service, purpose, party, view, gaps, opted=bool(opt_out)
+        scene = _Scene(
+            kind=kind,
+            data=data,
+            at_us=at_us,
+            service_id=service_id,
+            service=service,
+            purpose=purpose,
+            party=self._counterparty(kind, data, at_us, gaps),
+            view=view,
+            opt_out=opted_out(view, purpose, self._vocabularies) if view.opt_outs and purpose != UNKNOWN else "",
         )
+        circumstances = self._circumstances(scene, gaps)
         return [
-            self._situation(category, circumstances, kind, data, at_us, service, party, view, opt_out)
+            self._situation(category, circumstances, scene)
             for category in dict.fromkeys(data.categories or ("personal",))
         ]
 
@@ -138,24 +161,19 @@ class Resolver:
             return self._party(data.received_from, at_us, gaps)
         return _Party(NONE, None)
 
-    def _circumstances(
-        self,
-        kind: Kind,
-        data: EventData,
-        at_us: int,
-        service_id: str,
-        service: ServiceEntry | None,
-        purpose: str,
-        party: _Party,
-        view: ConsentView,
-        gaps: list[str],
-        *,
-        opted: bool,
-    ) -> Circumstances:
+    def _circumstances(self, scene: _Scene, gaps: list[str]) -> Circumstances:
+        kind, data, at_us, service, party, view = (
+            scene.kind,
+            scene.data,
+            scene.at_us,
+            scene.service,
+            scene.party,
+            scene.view,
+        )
         sharing, storing = kind is Kind.SHARE, kind is Kind.STORE
         combined = self._combined(data, at_us, gaps) if kind is Kind.USE else NONE
-        location = self._location(kind, data, service, view, gaps)
-        agreement, instructed = self._agreement(party, purpose, at_us)
+        location = self._location(scene, gaps)
+        agreement, instructed = self._agreement(party, scene.purpose, at_us)
         terms = party.entry.agreement if party.entry is not None else None
         basis = data.basis or Basis.DEEMED_CONSENT
         person = kind is Kind.USE and data.actor is not None and data.actor.type is not ActorType.SERVICE
@@ -166,10 +184,10 @@ class Resolver:
         return Circumstances(
             kind=kind.value,
             service=(
-                UNKNOWN if service is None else service_id if service_id in self._services_named else ANY
+                UNKNOWN if service is None else scene.service_id if scene.service_id in self._services_named else ANY
             ),
             controller=UNKNOWN if service is None else service.controller.value,
-            purpose=purpose,
+            purpose=scene.purpose,
             processing=processing_of(kind, data, combined),
             recipient=recipient if sharing and named else ANY,
             recipient_type=party.type if sharing else NONE,
@@ -189,14 +207,16 @@ class Resolver:
             account=view.account,
             terms=view.terms,
             deemed=bool(view.deemed),
-            opted_out=opted,
+            opted_out=bool(scene.opt_out),
             actor=data.actor.type.value if person and data.actor is not None else "service",
             staff_agreement=person and agreed,
             monitored=person and monitored,
             combined=combined,
             unverified=(person and (unverified_agreement or unverified_session))
             or (basis in _VERIFIABLE and self._reference_unverified(data, basis)),
-            declared_purpose=service is None or service.purposes is None or self._lies_in(purpose, service.purposes),
+            declared_purpose=service is None
+            or service.purposes is None
+            or self._lies_in(scene.purpose, service.purposes),
             gaps=tuple(dict.fromkeys(gaps)),
         )
 
@@ -214,11 +234,10 @@ class Resolver:
                 found = "in_scope"
         return found
 
-    def _location(
-        self, kind: Kind, data: EventData, service: ServiceEntry | None, view: ConsentView, gaps: list[str]
-    ) -> str:
+    def _location(self, scene: _Scene, gaps: list[str]) -> str:
         """Clause 5.2: the subject's country, or a region registered for the service."""
-        place = data.destination if kind is Kind.SHARE else data.location if kind is Kind.STORE else None
+        service, view = scene.service, scene.view
+        place = place_of(scene.kind, scene.data)
         if place is None:
             return NONE
         regions = self._vocabularies.storage
@@ -260,18 +279,8 @@ class Resolver:
             return False
         return self._registry.orders is None or basis not in _BY_ORDER
 
-    def _situation(
-        self,
-        category: str,
-        circumstances: Circumstances,
-        kind: Kind,
-        data: EventData,
-        at_us: int,
-        service: ServiceEntry | None,
-        party: _Party,
-        view: ConsentView,
-        opt_out: str,
-    ) -> Resolved:
+    def _situation(self, category: str, circumstances: Circumstances, scene: _Scene) -> Resolved:
+        kind, data, at_us, view = scene.kind, scene.data, scene.at_us, scene.view
         known = category in self._vocabularies.category
         name = category if known else UNKNOWN
         own, record = _NO_OWN_CONSENT
@@ -284,11 +293,11 @@ class Resolver:
             own_consent=own,
             reference=reference,
             named_in_order=named,
-            needs=self._needs(kind, party, circumstances.purpose, category) if known else NONE,
-            role_granted=circumstances.actor != "service" and self._granted(data, service, category),
+            needs=self._needs(kind, scene.party, circumstances.purpose, category) if known else NONE,
+            role_granted=circumstances.actor != "service" and self._granted(data, scene.service, category),
             unknown_category=not known,
         )
-        return Resolved(category, situation, record, view.deemed, opt_out)
+        return Resolved(category, situation, record, view.deemed, scene.opt_out)
 
     def _granted(self, data: EventData, service: ServiceEntry | None, category: str) -> bool:
         """Clause 6.2: the service grants the actor's role this category."""
@@ -331,6 +340,13 @@ class Resolver:
 
 def _id(data: EventData, name: str) -> str | None:
     return getattr(data.actor, name) if data.actor is not None else None
+
+
+def place_of(kind: Kind, data: EventData) -> str | None:
+    """Where a share goes, or a store rests."""
+    if kind is Kind.SHARE:
+        return data.destination
+    return data.location if kind is Kind.STORE else None
 
 
 def processing_of(kind: Kind, data: EventData, combined: str) -> str:

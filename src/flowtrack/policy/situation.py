@@ -90,9 +90,7 @@ def from_attributes(named: Mapping[str, Any]) -> Situation:
     """
     shared = {name: named[name] for name in Circumstances._fields}
     shared["gaps"] = tuple(named["gaps"])
-    return Situation(
-        circumstances=Circumstances(**shared), **{name: named[name] for name in Situation._fields[1:]}
-    )
+    return Situation(circumstances=Circumstances(**shared), **{name: named[name] for name in Situation._fields[1:]})
 
 
 def situation_id(situation: Situation) -> str:

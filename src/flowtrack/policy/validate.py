@@ -52,9 +52,7 @@ def run_cases(pack: Pack) -> list[CaseResult]:
         PackError: a file of cases cannot be read.
     """
     judge = Judge(pack)
-    return [
-        run_case(judge, where, case) for path, text in pack.cases.items() for where, case in read_cases(path, text)
-    ]
+    return [run_case(judge, where, case) for path, text in pack.cases.items() for where, case in read_cases(path, text)]
 
 
 def _code_problems(pack: Pack) -> Iterable[PackError]:
@@ -67,7 +65,9 @@ def _code_problems(pack: Pack) -> Iterable[PackError]:
         ):
             for code in said:
                 if code not in known:
-                    yield PackError(f"`{word}` of `{rule.id}` is `{code}`", where=rule.where, help="use a code of NAMES")
+                    yield PackError(
+                        f"`{word}` of `{rule.id}` is `{code}`", where=rule.where, help="use a code of NAMES"
+                    )
         if rule.set is RuleSet.GAPS and not rule.gaps:
             yield PackError(f"`{rule.id}` names no gap", where=rule.where, help='put @gap("...") above it')
 

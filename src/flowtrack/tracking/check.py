@@ -29,7 +29,14 @@ from flowtrack.tracking.answers import (
 from flowtrack.tracking.records import Output, Record, Topic
 from flowtrack.tracking.rulebook import Rulebook
 from flowtrack.tracking.state import PartitionState, Scopes
-from flowtrack.wire.decode import FUTURE_MAX_US, check_time_range, decode_consent, decode_event
+from flowtrack.wire.cloudevents import structured
+from flowtrack.wire.decode import (
+    FUTURE_MAX_US,
+    check_calendar,
+    check_time_range,
+    decode_consent,
+    decode_event,
+)
 from flowtrack.wire.keys import parse_consent_key
 from flowtrack.wire.partition import partition_of
 
@@ -114,7 +121,7 @@ class Checker:
         return outputs
 
     def _event(self, record: Record, decider: Decider, outputs: list[Output]) -> None:
-        event = decode_event(record.value)
+        event = decode_event(structured(record.headers, record.value))
         self._check_partition(event.subject, record)
         at_us = instant_us(event.time)
         check_time_range(at_us, record.timestamp_ms * 1_000)
@@ -167,8 +174,9 @@ class Checker:
             self._check_partition(subject, record)
             erased = state.erase(subject, record_id, event_id)
             return subject, None if erased is None else erased.valid_from_us, None
-        consent = decode_consent(record.value)
+        consent = decode_consent(structured(record.headers, record.value))
         self._check_partition(consent.subject, record)
+        check_calendar(consent)
         entry = entry_of(consent.id, instant_us(consent.time), consent.data)
         state.add(consent.subject, entry)
         return consent.subject, entry.valid_from_us, consent

@@ -103,7 +103,7 @@ class PartitionState:
         return latest is not None and effect_us <= latest
 
     def is_suspect(self, source: str, sequence: str | None) -> bool:
-        """Whether an event may be a repeat: it has no number, one not above its producer's last, or an unknown producer.
+        """Whether an event may be a repeat: no number, one not above its producer's last, or an unknown producer.
 
         The sink decides, by the subject's earlier rows (DESIGN 4.1); a suspect costs it a look, no more.
         """
@@ -140,4 +140,3 @@ class PartitionState:
     def _set(self, table: dict[Any, Any], key: Any, value: Any) -> None:  # noqa: ANN401 - one journal for all tables
         self._journal.append((table, key, table.get(key, _ABSENT)))
         table[key] = value
-

@@ -19,6 +19,10 @@ PAST_MAX_US: Final = 400 * DAY_US
 FUTURE_MAX_US: Final = 300_000_000
 """How far a service's clock may run ahead: five minutes."""
 
+YEAR_MIN: Final = 1970
+YEAR_MAX: Final = 2199
+"""Years that a consent record may name: what the ledger's columns and every clock here can hold."""
+
 _event = decoder_of(Event)
 _consent = decoder_of(ConsentRecord)
 
@@ -93,6 +97,22 @@ def check_time_range(event_time_us: int, received_us: int) -> None:
             field="time",
             help="set the service's clock, or bring old events in from a file",
         )
+
+
+def check_calendar(consent: ConsentRecord) -> None:
+    """Refuse a consent record that takes effect, or ends, in no year of this or the last century.
+
+    Raises:
+        ContractError: `time_out_of_range`; the field is `time` or `data.expires`.
+    """
+    for name, moment in (("time", consent.time), ("data.expires", consent.data.expires)):
+        if moment is not None and not YEAR_MIN <= moment.year <= YEAR_MAX:
+            raise ContractError(
+                DeadLetterCode.TIME_OUT_OF_RANGE.value,
+                f"`{name}` is before {YEAR_MIN} or after {YEAR_MAX}",
+                field=name,
+                help="leave `expires` out where a consent does not end, and check the clock of the consent tool",
+            )
 
 
 def _beyond_event(message: Mapping[str, Any]) -> Iterator[Problem]:
