@@ -166,11 +166,22 @@ class Records:
         person.grants.append(grant)
         return grant
 
-    def ends(self, person: Person, time_us: int, grant: Grant, state: str = "withdrawn") -> None:
-        """Withdraw or refuse a consent of one's own."""
-        said: Data = {"record": _record_of(grant), "kind": "consent", "state": state}
+    def ends(self, person: Person, time_us: int, grant: Grant) -> None:
+        """Withdraw a consent of one's own."""
+        said: Data = {"record": _record_of(grant), "kind": "consent", "state": "withdrawn"}
         self.diary.consent(person.subject, time_us, CONSENT_TOOL, said)
         grant.until_us = min(grant.until_us, time_us)
+
+    def refuses(self, person: Person, time_us: int, use: str, recipient: str) -> None:
+        """Refuse what was asked for."""
+        said: Data = {
+            "record": f"consent-{use}-{recipient}",
+            "kind": "consent",
+            "state": "refused",
+            "scope": scope_for(use, recipient),
+            "notice": _NOTICE,
+        }
+        self.diary.consent(person.subject, time_us, CONSENT_TOOL, said)
 
     def _terms(self, person: Person, time_us: int, state: str) -> None:
         self.diary.consent(

@@ -16,6 +16,7 @@ from flowtrack.wire.keys import consent_key
 
 Data = dict[str, object]
 _ENCODE = msgspec.json.Encoder().encode
+_CONSENT = "consent"
 _EPOCH = 1
 """Which life of a service numbers its events: nobody restarts on a sample day."""
 
@@ -25,13 +26,19 @@ class Item(NamedTuple):
 
     time_us: int
     """When it happened or takes effect, microseconds since the epoch."""
-    consent: bool
+    kind: str
+    """Of an event; `consent` for a consent record."""
     service: str
     subject: str
     key: str
     event_id: str
     value: bytes
-    """A CloudEvent in structured JSON, as the SDK writes it."""
+    """A CloudEvent in structured JSON."""
+
+    @property
+    def consent(self) -> bool:
+        """Whether it is a consent record."""
+        return self.kind == _CONSENT
 
 
 class _Draft(NamedTuple):
@@ -101,9 +108,8 @@ class Diary:
                     message["correlationid"] = draft.correlation
                 numbers[service] = number = numbers.get(service, 0) + 1
                 message["sequence"] = f"{_EPOCH}.{number}"
-            items.append(
-                Item(draft.time_us, kind is None, service, draft.subject, key, draft.event_id, _ENCODE(message))
-            )
+            named = _CONSENT if kind is None else kind.value
+            items.append(Item(draft.time_us, named, service, draft.subject, key, draft.event_id, _ENCODE(message)))
         return items
 
 

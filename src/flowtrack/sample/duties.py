@@ -109,7 +109,7 @@ def keeping(scene: Scene, person: Person, time_us: int) -> None:
         stored(["automatic.location"], "service.provide", "places", scene.rng.choice(places)),
         stored(["interaction.survey"], "service.improve", "surveys", "SG", custodian="cloud-works"),
         stored(
-            ["content.upload", "content.photo"], "service.maintain", "media", "DE", custodian=HOST, basis="processor"
+            ["content.upload", "content.photo"], "service.provide", "media", "DE", custodian=HOST, basis="processor"
         ),
         stored(
             ["provided.email"],

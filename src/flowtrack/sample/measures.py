@@ -46,7 +46,7 @@ def expired(scene: Scene, person: Person, at_us: int) -> None:
 
 def refused(scene: Scene, person: Person, at_us: int) -> None:
     """Refuse when asked."""
-    scene.records.ends(person, at_us - HOUR_US, Grant("joint", PARTNER, at_us - HOUR_US), "refused")
+    scene.records.refuses(person, at_us - HOUR_US, "joint", PARTNER)
 
 
 def to_another(scene: Scene, person: Person, at_us: int) -> None:

@@ -59,6 +59,7 @@ SHIFTS = 3
 _AFFILIATE_NEEDS = {
     "service.provide": ["provided.name", "provided.phone", "automatic.language"],
     "personalisation": ["automatic.language", "automatic.device.model", "interaction.survey"],
+    "recommendation.partner_promotion": ["provided.name", "provided.email"],
     "recommendation.display": ["provided.email", "automatic.language"],
     "protection.fraud": ["automatic.ip", "automatic.device.id", "provided.phone"],
 }
@@ -88,7 +89,9 @@ _MERCHANTS = (
     "lamp-light",
 )
 
-# processor: country, instructed purposes, what each purpose needs
+NOT_INSTRUCTED = "service.maintain"
+"""What a processor could need data for, and is not instructed to do."""
+# processor: country, and what each purpose needs; all purposes but that one are instructed
 _PROCESSORS: dict[str, tuple[str, dict[str, list[str]]]] = {
     "fast-courier": ("KR", {"service.provide": ["provided.name", "provided.phone", "provided.postal_code"]}),
     "island-courier": ("JP", {"service.provide": ["provided.name", "provided.phone", "provided.postal_code"]}),
@@ -102,8 +105,14 @@ _PROCESSORS: dict[str, tuple[str, dict[str, list[str]]]] = {
     ),
     "text-sender": ("KR", {"service.provide": ["provided.phone"], "recommendation.send": ["provided.phone"]}),
     "call-centre": ("PH", {"service.provide": ["provided.name", "provided.phone", "interaction.customer_service"]}),
-    "metrics-forge": ("IE", {"service.improve": ["automatic.browser", "automatic.language", "automatic.hardware"]}),
-    "cloud-host": ("DE", {"service.maintain": [], "service.provide": []}),
+    "metrics-forge": (
+        "IE",
+        {
+            "service.improve": ["automatic.browser", "automatic.language", "automatic.hardware"],
+            NOT_INSTRUCTED: ["automatic.language"],
+        },
+    ),
+    "cloud-host": ("DE", {"service.provide": []}),
 }
 HOST = "cloud-host"
 LATE_AFFILIATE = "music-box"
@@ -216,7 +225,7 @@ def _parties(
         ],
     }
     for name, (country, needs) in _PROCESSORS.items():
-        agreement = _agreement(start, list(needs))
+        agreement = _agreement(start, [purpose for purpose in needs if purpose != NOT_INSTRUCTED])
         parties[name] = {"type": "processor", "country": country, "agreement": agreement, "needs": needs}
     courier = _PROCESSORS["fast-courier"][1]
     late = {"type": "processor", "country": "KR", "agreement": _agreement(start, list(courier)), "needs": courier}

@@ -33,9 +33,12 @@ from flowtrack.sample.platform import (
     LATE_AFFILIATE,
     LATE_PROCESSOR,
     NARROW_ORDER,
+    NOT_INSTRUCTED,
+    STAFF,
     THIRD_PARTY_SERVICES,
     UNREGISTERED_PARTY,
     UNREGISTERED_SERVICE,
+    staff_session,
 )
 from flowtrack.sample.scene import PLAIN, Scene, collected, shared, stored, used
 
@@ -65,10 +68,11 @@ def _staff(without: str = "", **changed: str) -> Callable[[Scene, int], Data]:
     return data
 
 
-def _yesterdays_session(scene: Scene, time_us: int) -> Data:
-    """A use in a session that is over: the first shift's, in the afternoon or evening."""
-    actor = scene.actor(time_us, "support_agent")
-    return {**_LOOK_UP, "actor": actor | {"session": "session-unmonitored"}}
+def _other_shift(scene: Scene, time_us: int) -> Data:
+    """A use in a session of another shift: not begun yet, or over."""
+    number = scene.rng.randrange(STAFF)
+    other_hour = 23 if time_us < scene.platform.noon_us else 0
+    return {**_LOOK_UP, "actor": scene.actor(time_us, "support_agent") | {"session": staff_session(number, other_hour)}}
 
 
 _CLAUSE_0 = (
@@ -171,7 +175,7 @@ _CLAUSE_4_OTHER = (
     *(_DENY(f"processor: {reason.replace('_', ' ')}", "4.4", reason, "shipping", _SHARE,
             _COURIER | {"recipient": party}, member) for reason, party in FLAWED.items()),
     _DENY("processor beyond its instructions", "4.4", "outside_instructions", "analytics", _SHARE,
-          shared(["automatic.language"], "service.provide", "processor", "metrics-forge", "IE"), member),
+          shared(["automatic.language"], NOT_INSTRUCTED, "processor", "metrics-forge", "IE"), member),
     _DENY("disclosure without a case", "4.5", "no_reference", "legal-desk", _SHARE,
           shared(["provided.name"], "protection.rule_breach", "breach_disclosure", PARTNER), member),
     _DENY("lawful interest without a case", "4.6", "no_reference", "legal-desk", _SHARE,
@@ -204,8 +208,8 @@ _CLAUSE_6 = (
     _DENY("staff in a role without the right", "6.2", "role_not_granted", "support", _USE,
           _staff(role="office_assistant"), member),
     _DENY("staff outside of any session", "6.2", "session_not_monitored", "support", _USE, _staff("session"), member),
-    _DENY("staff in a session that nobody monitors", "6.2", "session_not_monitored", "support", _USE,
-          _yesterdays_session, member),
+    _DENY("staff in a session of another shift", "6.2", "session_not_monitored", "support", _USE,
+          _other_shift, member),
     _DENY("password stored in the clear", "6.3", "clear_credential", "account", _STORE,
           stored(["credential.password"], "service.provide", "credentials", protection="clear"), member),
     _DENY("backup where nobody may", "6.3", "location_not_allowed", "backup", _STORE,

@@ -2,9 +2,9 @@
 
 What stands here as required is what the contract requires (`flowtrack.domain.event.REQUIRED`); a test holds both
 together.  Values may be given as the enums of `flowtrack.domain.names` or as their names.
-"""
 
-from __future__ import annotations
+Annotations are not postponed here, as they are elsewhere: only so can a program ask which keys are required.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
