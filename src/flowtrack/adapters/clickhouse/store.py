@@ -10,6 +10,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
 from flowtrack.adapters.clickhouse.faults import opening, ours
+from flowtrack.adapters.clickhouse.footprint import release_code_pages
 from flowtrack.adapters.clickhouse.migrate import Migration, apply, shipped
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.errors import StoreError
@@ -64,6 +65,7 @@ class Store:
                 client.close()
                 raise
         self._client = client
+        self._slim()
         return self
 
     def close(self) -> None:
@@ -86,7 +88,9 @@ class Store:
         Raises:
             StoreError: an applied file has changed, the database is ahead, or a statement failed.
         """
-        return apply(self, shipped() if migrations is None else migrations)
+        done = apply(self, shipped() if migrations is None else migrations)
+        self._slim()
+        return done
 
     def insert(self, table: str, columns: Mapping[str, Sequence[Any]], token: str) -> None:
         """Insert columns of equal length as one block: wholly there afterwards, or not at all.
@@ -144,6 +148,10 @@ class Store:
             "checksum": [migration.checksum],
         }
         self.insert("migrations", columns, f"{migration.name}:{migration.checksum}")
+
+    def _slim(self) -> None:
+        if self.settings.embedded:
+            release_code_pages()
 
     def _connect(self) -> Client:
         settings = self.settings

@@ -1,0 +1,170 @@
+"""The auditors' questions as SQL.
+
+Instants go in as microseconds and come out as such, so that none is rounded on its way.  A retraction cancels what it
+retracts by its sign; nothing here uses FINAL.  `{when}` stands for the two times of a question, made by `when`, from
+fixed texts: values are parameters, always.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from flowtrack.domain.instants import instant_us
+
+_AS_OF = {
+    "happened_at": "happened_at <= fromUnixTimestamp64Micro({as_of:Int64}, 'UTC')",
+    "valid_from": "valid_from <= fromUnixTimestamp64Micro({as_of:Int64}, 'UTC')",
+}
+_KNOWN_AT = "recorded_at <= fromUnixTimestamp64Micro({known_at:Int64}, 'UTC')"
+
+
+def when(
+    statement: str, as_of: datetime | None, known_at: datetime | None, *, happened: str = "happened_at"
+) -> tuple[str, dict[str, int]]:
+    """Fill a statement's `{when}`, and give the parameters that it needs then.
+
+    Args:
+        statement: one of this module's, with `{when}` where a condition stands.
+        as_of: see `audit.questions.TwoTimes`.
+        known_at: likewise.
+        happened: the column of valid time, `happened_at` or `valid_from`.
+    """
+    conditions, parameters = ["1"], {}
+    if as_of is not None:
+        conditions.append(_AS_OF[happened])
+        parameters["as_of"] = instant_us(as_of)
+    if known_at is not None:
+        conditions.append(_KNOWN_AT)
+        parameters["known_at"] = instant_us(known_at)
+    return statement.replace("{when}", " AND ".join(conditions)), parameters
+
+
+TRAIL: Final = """
+SELECT epoch, source_partition, source_offset, category, revision,
+       any(event_id) AS event_id, any(kind) AS kind, toUnixTimestamp64Micro(any(happened_at)) AS happened_us,
+       toUnixTimestamp64Milli(min(recorded_at)) AS recorded_ms, any(service) AS service, any(purpose) AS purpose,
+       any(basis) AS basis, any(recipient) AS recipient, any(dataset) AS dataset, any(location) AS location,
+       any(verdict) AS verdict, any(pack) AS pack, any(registry) AS registry, any(situation) AS situation,
+       any(consent) AS consent, any(suspect) AS suspect, any(correlation_id) AS correlation_id
+FROM flows WHERE subject = {subject:UUID} AND {when}
+GROUP BY epoch, source_partition, source_offset, category, revision
+HAVING sum(sign) > 0
+ORDER BY happened_us, recorded_ms, source_offset, category"""
+
+TRAIL_JUDGEMENTS: Final = """
+SELECT pack, situation, severity, rules, clauses, reasons, notes, gaps FROM judgements
+WHERE (pack, situation) IN (SELECT DISTINCT pack, toUInt64(situation) FROM flows WHERE subject = {subject:UUID})
+ORDER BY defined DESC LIMIT 1 BY pack, situation"""
+
+TRAIL_CONSENTS: Final = """
+SELECT event_id, record, kind, state, toUnixTimestamp64Micro(valid_from) AS valid_us,
+       toUnixTimestamp64Milli(recorded_at) AS recorded_ms, toUnixTimestamp64Micro(expires) AS expires_us,
+       scope, notice
+FROM consents WHERE subject = {subject:UUID} AND {when}
+ORDER BY recorded_at, decision_offset LIMIT 1 BY source, event_id"""
+
+EVENTS_BY_KIND: Final = """
+SELECT kind, verdict, count() AS events FROM
+(
+    SELECT any(kind) AS kind,
+           multiIf(sumIf(sign, verdict = 'deny') > 0, 'deny', sumIf(sign, verdict = 'indeterminate') > 0,
+                   'indeterminate', sumIf(sign, verdict = 'permit') > 0, 'permit', 'not_applicable') AS verdict
+    FROM flows WHERE {when}
+    GROUP BY subject, happened_at, event_id, epoch, source_partition, source_offset
+    HAVING sum(sign) > 0
+)
+GROUP BY kind, verdict ORDER BY kind, verdict SETTINGS optimize_aggregation_in_order = 1"""
+
+FLOWS_BY_CATEGORY: Final = """
+SELECT category, verdict, sum(sign) AS flows FROM flows WHERE {when}
+GROUP BY category, verdict HAVING flows > 0 ORDER BY category, verdict"""
+
+PARTIES: Final = """
+SELECT recipient, sum(sign) AS flows, sumIf(sign, verdict = 'deny') AS denied, uniqExact(subject) AS subjects
+FROM flows WHERE kind = 'share' AND {when}
+GROUP BY recipient HAVING flows > 0 ORDER BY flows DESC, recipient LIMIT {parties:UInt32}"""
+
+ALERTS: Final = """
+SELECT identity, state, what, title, severity, service, recipient, purpose, categories, clauses, reasons, gaps,
+       toUnixTimestamp64Micro(first_at) AS first_us, toUnixTimestamp64Micro(last_at) AS last_us, count, examples
+FROM (SELECT * FROM alerts ORDER BY recorded_at DESC, count DESC, last_at DESC LIMIT 1 BY identity)
+WHERE {state:String} IN ('', state)
+ORDER BY indexOf(['critical', 'high', 'medium', 'low', 'info', ''], severity), last_us DESC, identity
+LIMIT {limit:UInt32}"""
+
+COVERAGE: Final = """
+SELECT f.pack AS pack, rule, f.verdict AS verdict, sum(f.hits) AS flows
+FROM (SELECT pack, situation, verdict, sum(sign) AS hits FROM flows WHERE {when} GROUP BY pack, situation, verdict) AS f
+INNER JOIN
+(
+    SELECT pack, situation, rules FROM judgements ORDER BY defined DESC LIMIT 1 BY pack, situation
+) AS j ON f.pack = j.pack AND f.situation = j.situation
+ARRAY JOIN j.rules AS rule
+GROUP BY pack, rule, verdict HAVING flows > 0 ORDER BY pack, rule, verdict"""
+
+_OFFSETS = """
+SELECT epoch, source_partition, source_offset, 0 AS dead FROM flows
+UNION ALL
+SELECT epoch, source_partition, source_offset, 1 AS dead FROM dead_letters WHERE topic = {topic:String}"""
+
+BUCKET_OFFSETS: Final = 65_536
+"""Offsets are counted in buckets of so many: only those that are not full are looked into for holes."""
+
+BUCKETS: Final = f"""
+SELECT epoch, source_partition, intDiv(source_offset, {BUCKET_OFFSETS}) AS bucket,
+       groupBitmapIf(source_offset, dead = 0) AS judged, groupBitmapIf(source_offset, dead = 1) AS dead_letters,
+       groupBitmap(source_offset) AS distinct, min(source_offset) AS first, max(source_offset) AS last
+FROM ({_OFFSETS})
+GROUP BY epoch, source_partition, bucket ORDER BY epoch, source_partition, bucket"""  # noqa: S608 - a number of ours
+
+HOLES: Final = f"""
+SELECT before + 1, source_offset - 1 FROM
+(
+    SELECT source_offset, lagInFrame(toInt64(source_offset), 1, toInt64(source_offset) - 1)
+        OVER (ORDER BY source_offset ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS before
+    FROM
+    (
+        SELECT DISTINCT source_offset FROM ({_OFFSETS})
+        WHERE epoch = {{epoch:String}} AND source_partition = {{partition:UInt16}}
+          AND intDiv(source_offset, {BUCKET_OFFSETS}) = {{bucket:UInt64}}
+    )
+)
+WHERE source_offset > before + 1 ORDER BY source_offset LIMIT {{limit:UInt32}}"""  # noqa: S608 - a number of ours
+
+REPEATED: Final = """
+SELECT epoch, source_partition, sum(stand - 1) FROM
+(
+    SELECT epoch, source_partition, count() AS stand FROM flows
+    GROUP BY subject, happened_at, event_id, category, revision, sign, epoch, source_partition, source_offset
+    HAVING stand > 1
+)
+GROUP BY epoch, source_partition SETTINGS optimize_aggregation_in_order = 1"""
+
+FLOWS_TOTAL: Final = "SELECT sum(sign) FROM flows"
+
+PROGRESS: Final = """
+SELECT epoch, decision_partition, toUnixTimestamp64Milli(max(recorded_at)) AS newest_ms
+FROM flows GROUP BY epoch, decision_partition ORDER BY newest_ms"""
+
+DEAD_LETTERS_TOTAL: Final = """
+SELECT count() FROM (SELECT DISTINCT topic, epoch, source_partition, source_offset FROM dead_letters)"""
+
+DEAD_LETTERS: Final = """
+SELECT topic, epoch, source_partition AS partition, source_offset AS offset,
+       toUnixTimestamp64Milli(received_at) AS received_ms, code, field, detail, size_bytes, sha256
+FROM dead_letters
+ORDER BY recorded_at DESC, topic, partition, offset DESC LIMIT 1 BY topic, epoch, source_partition, source_offset
+LIMIT {limit:UInt32}"""
+
+CONSENTS: Final = """
+SELECT lower(replaceAll(toString(subject), '-', '')) AS subject, kind, toUnixTimestamp64Micro(valid_from) AS valid_us,
+       source, event_id, record, state, scope, notice, toUnixTimestamp64Micro(expires) AS expires_us, method, country
+FROM consents WHERE startsWith(toString(subject), {digit:String})
+ORDER BY recorded_at, decision_offset LIMIT 1 BY source, event_id"""
+
+DOCUMENTS: Final = """
+SELECT kind, name, toUnixTimestamp64Micro(valid_from) AS valid_us, toUnixTimestamp64Milli(recorded_at) AS recorded_ms,
+       sha256, body
+FROM (SELECT * FROM documents ORDER BY recorded_at DESC LIMIT 1 BY kind, name)
+WHERE removed = 0 ORDER BY kind, recorded_ms, name"""

@@ -1,0 +1,1 @@
+"""HTTP: the ledger's service, for as long as one process holds the embedded store, and its client."""

@@ -1,0 +1,155 @@
+"""The ledger of another process on this machine (`audit.ledger.Ledger`), asked over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, TypeAdapter
+
+from flowtrack.adapters.http.service import ASKER_HEADER
+from flowtrack.audit.answers import (
+    AlertAnswer,
+    BooksAnswer,
+    CoverageAnswer,
+    DeadLetterAnswer,
+    Document,
+    OverviewAnswer,
+    TrailAnswer,
+)
+from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail
+from flowtrack.domain.consent import ConsentRecord
+from flowtrack.errors import StoreError
+
+A = TypeVar("A", bound=BaseModel)
+
+_TIMEOUT_S = 60.0  # counting a large ledger takes a while
+_documents = TypeAdapter(list[Document])
+
+
+class LedgerClient:
+    """Asks the process that holds the store.
+
+    Args:
+        url: where it answers, e.g. `http://127.0.0.1:8600`.
+        transport: for tests, an app instead of a connection.
+    """
+
+    def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = httpx.Client(base_url=url, timeout=_TIMEOUT_S, transport=transport, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def trail(self, question: Trail, *, asker: str) -> TrailAnswer:
+        """Give a subject's trail; the process that answers writes down who asked."""
+        path = f"/trail/{question.subject}"
+        return self._ask(path, question, TrailAnswer, headers={ASKER_HEADER: asker}, leave_out={"subject"})
+
+    def overview(self, question: Overview) -> OverviewAnswer:
+        """Count the flows."""
+        return self._ask("/overview", question, OverviewAnswer)
+
+    def alerts(self, question: AlertList) -> AlertAnswer:
+        """Give the alerts in their latest state."""
+        return self._ask("/alerts", question, AlertAnswer)
+
+    def coverage(self, question: Coverage) -> CoverageAnswer:
+        """Give how often each rule decided."""
+        return self._ask("/coverage", question, CoverageAnswer)
+
+    def books(self, question: Books) -> BooksAnswer:
+        """Give what the ledger holds of each source partition."""
+        return self._ask("/books", question, BooksAnswer)
+
+    def dead_letters(self, question: DeadLetterList) -> DeadLetterAnswer:
+        """Give the messages that could not be taken."""
+        return self._ask("/deadletters", question, DeadLetterAnswer)
+
+    def consents_all(self) -> Iterator[ConsentRecord]:
+        """Give every consent record once.
+
+        Raises:
+            StoreError: the process does not answer, or broke off before the last record.
+        """
+        ended = False
+        try:
+            with self._http.stream("GET", "/consents") as response:
+                if response.is_error:
+                    response.read()
+                    raise _refused(response)
+                for line in response.iter_lines():
+                    ended = not line
+                    if line:
+                        yield ConsentRecord.model_validate_json(line)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if not ended:
+            raise StoreError("the consents broke off", where=str(self._http.base_url), help="ask again")
+
+    def documents(self) -> list[Document]:
+        """Give the packs and registry documents in their latest version."""
+        return _documents.validate_json(self._get("/documents", {}, {}).content)
+
+    def ready(self) -> str:
+        """Say why the process is not ready; empty when it is.
+
+        Raises:
+            StoreError: it does not answer at all.
+        """
+        try:
+            response = self._http.get("/readyz")
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        return str(response.json().get("reason", ""))
+
+    def _ask(
+        self,
+        path: str,
+        question: BaseModel,
+        answer: type[A],
+        *,
+        headers: dict[str, str] | None = None,
+        leave_out: set[str] | None = None,
+    ) -> A:
+        parameters = question.model_dump(mode="json", exclude_none=True, exclude=leave_out)
+        return answer.model_validate_json(self._get(path, parameters, headers or {}).content)
+
+    def _get(self, path: str, parameters: dict[str, str | int], headers: dict[str, str]) -> httpx.Response:
+        try:
+            response = self._http.get(path, params=parameters, headers=headers)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.is_error:
+            raise _refused(response)
+        return response
+
+    def _unreachable(self, error: httpx.HTTPError) -> StoreError:
+        return StoreError(
+            f"the ledger does not answer: `{type(error).__name__}`",
+            where=str(self._http.base_url),
+            help="check that `flowtrack up` or the sink runs, and FLOWTRACK_HTTP__PORT",
+        )
+
+
+def _refused(response: httpx.Response) -> StoreError:
+    try:
+        said = response.json()
+        return StoreError(str(said["error"]), where=str(said["where"]), help=str(said["help"]))
+    except (ValueError, KeyError, TypeError):
+        return StoreError(
+            f"the ledger answered with status `{response.status_code}`",
+            where=str(response.request.url.host),
+            help="check that the port is Flowtrack's",
+        )

@@ -1,0 +1,144 @@
+"""The ledger over HTTP, for this machine: an internal interface, version 0, which may change with any release.
+
+Only one process can hold the embedded store, so while the sink runs, everybody else asks it here.  The service
+listens on the loopback interface only, and answers only requests that were addressed to it, so that no web page can
+reach it through a name of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Literal
+
+from fastapi import FastAPI, Header, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from pydantic import AwareDatetime
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from flowtrack.audit.answers import (
+    AlertAnswer,
+    BooksAnswer,
+    CoverageAnswer,
+    DeadLetterAnswer,
+    Document,
+    OverviewAnswer,
+    TrailAnswer,
+)
+from flowtrack.audit.ledger import Ledger
+from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail
+from flowtrack.domain.model import SUBJECT_PATTERN
+from flowtrack.errors import FlowtrackError
+
+HOST = "127.0.0.1"
+ASKER_HEADER = "x-flowtrack-asker"
+_UNAVAILABLE = 503
+_UNPROCESSABLE = 422
+
+Instant = Annotated[AwareDatetime | None, Query()]
+Asker = Annotated[str, Header(alias=ASKER_HEADER, max_length=128)]
+
+
+def build_app(
+    ledger: Ledger, *, reason: Callable[[], str] = lambda: "", metrics: CollectorRegistry = REGISTRY
+) -> FastAPI:
+    """Make the service.
+
+    Args:
+        ledger: answers the questions; its methods are called from several threads.
+        reason: says why the process is not ready; empty when it is.
+        metrics: what /metrics shows.
+    """
+    app = FastAPI(title="Flowtrack ledger", version="0", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    app.add_exception_handler(FlowtrackError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_question)
+    _add_health(app, reason, metrics)
+    _add_questions(app, ledger)
+    _add_copies(app, ledger)
+    return app
+
+
+def _add_health(app: FastAPI, reason: Callable[[], str], metrics: CollectorRegistry) -> None:
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def readyz() -> JSONResponse:
+        why = reason()
+        return JSONResponse({"status": "waiting", "reason": why} if why else {"status": "ok"}, 503 if why else 200)
+
+    @app.get("/metrics")
+    def metrics_() -> Response:
+        return PlainTextResponse(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_questions(app: FastAPI, ledger: Ledger) -> None:
+    @app.get("/trail/{subject}")
+    def trail(
+        subject: Annotated[str, Path(pattern=SUBJECT_PATTERN)],
+        as_of: Instant = None,
+        known_at: Instant = None,
+        asker: Asker = "http",
+    ) -> TrailAnswer:
+        return ledger.trail(Trail(subject=subject, as_of=as_of, known_at=known_at), asker=asker)
+
+    @app.get("/overview")
+    def overview(
+        as_of: Instant = None,
+        known_at: Instant = None,
+        parties_max: Annotated[int, Query(ge=1, le=1_000)] = 20,
+    ) -> OverviewAnswer:
+        return ledger.overview(Overview(as_of=as_of, known_at=known_at, parties_max=parties_max))
+
+    @app.get("/alerts")
+    def alerts(
+        state: Literal["open", "resolved"] | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100
+    ) -> AlertAnswer:
+        return ledger.alerts(AlertList(state=state, limit=limit))
+
+    @app.get("/coverage")
+    def coverage(as_of: Instant = None, known_at: Instant = None) -> CoverageAnswer:
+        return ledger.coverage(Coverage(as_of=as_of, known_at=known_at))
+
+    @app.get("/books")
+    def books(holes_max: Annotated[int, Query(ge=0, le=100_000)] = 100) -> BooksAnswer:
+        return ledger.books(Books(holes_max=holes_max))
+
+    @app.get("/deadletters")
+    def dead_letters(limit: Annotated[int, Query(ge=1, le=100_000)] = 50) -> DeadLetterAnswer:
+        return ledger.dead_letters(DeadLetterList(limit=limit))
+
+
+def _add_copies(app: FastAPI, ledger: Ledger) -> None:
+    @app.get("/consents")
+    def consents() -> StreamingResponse:
+        def lines() -> Iterator[bytes]:
+            for record in ledger.consents_all():
+                yield record.model_dump_json(exclude_none=True).encode() + b"\n"
+            yield b"\n"  # the end, without which a reader knows that it has not got all
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    @app.get("/documents")
+    def documents() -> list[Document]:
+        return ledger.documents()
+
+
+def _refuse(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, FlowtrackError):
+        raise error
+    return JSONResponse({"error": error.what, "where": error.where, "help": error.help}, _UNAVAILABLE)
+
+
+def _refuse_question(_: Request, error: Exception) -> JSONResponse:
+    """Name the parameter at fault, never its value."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    names = sorted({".".join(str(part) for part in fault["loc"][1:]) for fault in error.errors()})
+    what = f"the question is not right in `{', '.join(names)}`"
+    return JSONResponse(
+        {"error": what, "where": "", "help": "subjects are 32 hex digits, instants ISO 8601 with zone"}, _UNPROCESSABLE
+    )

@@ -1,0 +1,1 @@
+"""The auditors' questions as values, their answers, and who can answer them; no SQL here."""

@@ -1,0 +1,206 @@
+"""What auditors are told; each answer says how complete it is."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime, Field
+
+from flowtrack.domain.consent import Notice, UsagePolicy
+from flowtrack.domain.decision import Alert, DeadLetter
+from flowtrack.domain.model import Contract
+
+
+class CompleteUpTo(Contract):
+    """How far the ledger had come when it answered."""
+
+    complete_up_to: AwareDatetime | None = None
+    """Everything decided by this instant is in the answer; None where the ledger is empty."""
+    lag_records: int | None = None
+    """Decisions written and not yet in the ledger; None where whoever answers does not know."""
+
+
+class TrailCategory(Contract):
+    """One category of a step, and how it was judged."""
+
+    category: str
+    verdict: str
+    severity: str
+    rules: list[str]
+    clauses: list[str]
+    reasons: list[str]
+    notes: list[str]
+    gaps: list[str]
+    consent: str
+    """Record that carried the verdict; empty where none did."""
+    situation: str
+    revision: int
+
+
+class TrailEvent(Contract):
+    """One step on a subject's trail."""
+
+    event_id: str
+    kind: str
+    happened_at: AwareDatetime
+    recorded_at: AwareDatetime
+    service: str
+    purpose: str
+    basis: str
+    recipient: str
+    dataset: str
+    location: str
+    verdict: str
+    """The worst of its categories."""
+    pack: str
+    registry: str
+    suspect: bool
+    correlation_id: str
+    epoch: str
+    partition: int
+    offset: int
+    categories: list[TrailCategory]
+
+
+class TrailConsent(Contract):
+    """One state of a consent record on a subject's trail."""
+
+    event_id: str
+    record: str
+    kind: str
+    state: str
+    valid_from: AwareDatetime
+    recorded_at: AwareDatetime
+    expires: AwareDatetime | None
+    scope: UsagePolicy | None
+    notice: Notice | None
+
+
+class TrailAnswer(Contract):
+    """A subject's trail, in the order in which things happened."""
+
+    subject: str
+    as_of: AwareDatetime | None
+    known_at: AwareDatetime | None
+    events: list[TrailEvent]
+    consents: list[TrailConsent]
+    completeness: CompleteUpTo
+
+
+class KindCount(Contract):
+    """Events of one kind with one verdict."""
+
+    kind: str
+    verdict: str
+    events: int
+
+
+class CategoryCount(Contract):
+    """Flows (an event and a category) of one category with one verdict."""
+
+    category: str
+    verdict: str
+    flows: int
+
+
+class PartyCount(Contract):
+    """What one party received."""
+
+    recipient: str
+    flows: int
+    denied: int
+    subjects: int
+
+
+class OverviewAnswer(Contract):
+    """All flows, counted."""
+
+    events: int
+    flows: int
+    by_kind: list[KindCount]
+    by_category: list[CategoryCount]
+    parties: list[PartyCount]
+    completeness: CompleteUpTo
+
+
+class AlertAnswer(Contract):
+    """Alerts, the worst and newest first."""
+
+    alerts: list[Alert]
+    completeness: CompleteUpTo
+
+
+class RuleHits(Contract):
+    """How often a rule of a pack decided, and with what outcome."""
+
+    pack: str
+    rule: str
+    verdict: str
+    flows: int
+
+
+class CoverageAnswer(Contract):
+    """Rules that decided; one that never did is not listed."""
+
+    rules: list[RuleHits]
+    completeness: CompleteUpTo
+
+
+class Range(Contract):
+    """Offsets from `first` to `last`, both included."""
+
+    first: int = Field(ge=0)
+    last: int = Field(ge=0)
+
+    @property
+    def length(self) -> int:
+        """How many offsets it has."""
+        return self.last - self.first + 1
+
+
+class PartitionBooks(Contract):
+    """What the ledger holds of one source partition in one epoch."""
+
+    epoch: str
+    partition: int
+    judged: int
+    """Distinct offsets with a decision."""
+    dead: int
+    """Distinct offsets with a dead letter."""
+    both: int
+    """Offsets that have a decision and a dead letter: one too many."""
+    first: int
+    last: int
+    repeated_rows: int
+    """Rows that stand more than once: the same offset, category, revision and sign."""
+    missing: int
+    """Offsets between the first and the last that have neither."""
+    holes: list[Range]
+    """Where those are; cut off after as many as were asked for."""
+
+
+class BooksAnswer(Contract):
+    """The ledger's side of reconciliation."""
+
+    partitions: list[PartitionBooks]
+    flows: int
+    completeness: CompleteUpTo
+
+
+class DeadLetterAnswer(Contract):
+    """Messages that could not be taken, the newest first."""
+
+    total: int
+    dead_letters: list[DeadLetter]
+    completeness: CompleteUpTo
+
+
+class Document(Contract):
+    """The latest version of a policy pack or registry document."""
+
+    kind: str
+    """`policy` or `registry`."""
+    name: str
+    """Key of its record."""
+    valid_from: AwareDatetime
+    recorded_at: AwareDatetime
+    sha256: str
+    body: str

@@ -1,0 +1,54 @@
+"""Who can answer: the database, its service over HTTP, or a ledger in memory; all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from flowtrack.audit.answers import (
+    AlertAnswer,
+    BooksAnswer,
+    CoverageAnswer,
+    DeadLetterAnswer,
+    Document,
+    OverviewAnswer,
+    TrailAnswer,
+)
+from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail
+from flowtrack.domain.consent import ConsentRecord
+
+
+class Ledger(Protocol):
+    """Answers questions; each method raises StoreError when it cannot, and never answers in part without saying so."""
+
+    def trail(self, question: Trail, *, asker: str) -> TrailAnswer:
+        """Give a subject's trail; who asked it about whom is written down before the answer is given."""
+        ...
+
+    def overview(self, question: Overview) -> OverviewAnswer:
+        """Count the flows."""
+        ...
+
+    def alerts(self, question: AlertList) -> AlertAnswer:
+        """Give the alerts in their latest state."""
+        ...
+
+    def coverage(self, question: Coverage) -> CoverageAnswer:
+        """Give how often each rule decided."""
+        ...
+
+    def books(self, question: Books) -> BooksAnswer:
+        """Give what the ledger holds of each source partition."""
+        ...
+
+    def dead_letters(self, question: DeadLetterList) -> DeadLetterAnswer:
+        """Give the messages that could not be taken."""
+        ...
+
+    def consents_all(self) -> Iterator[ConsentRecord]:
+        """Give every consent record once, in the order in which they were recorded: what a new broker starts with."""
+        ...
+
+    def documents(self) -> list[Document]:
+        """Give the packs and registry documents in their latest version, without those that were removed."""
+        ...
