@@ -21,6 +21,7 @@ def run() -> int:
         ConfigurationError: a setting is wrong.
         BrokerError: Kafka does not answer, or the topics are not as they have to be.
     """
+    from flowtrack.adapters.kafka.lag import GroupOffsets
     from flowtrack.adapters.kafka.settings import KafkaSettings
     from flowtrack.adapters.kafka.window import Window
     from flowtrack.adapters.kafka.worker import run_worker
@@ -29,7 +30,13 @@ def run() -> int:
 
     kafka = read(KafkaSettings)
     rulebook = Rulebook()
-    checker = Checker(rulebook, kafka.partitions, kafka.epoch)
+    group = GroupOffsets(kafka, GROUP)
+    checker = Checker(
+        rulebook,
+        kafka.partitions,
+        judged_before=lambda partition: any(group.committed([(Topic.EVENTS, partition)]).values()),
+        epoch=kafka.epoch,
+    )
     windows: tuple[Window, ...] = ()
     if kafka.embedded:
         windows = (

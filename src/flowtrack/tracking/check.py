@@ -7,7 +7,7 @@ the same number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from flowtrack.domain.consent import ConsentRecord
@@ -50,12 +50,16 @@ class Checker:
     Args:
         rulebook: the packs and registry documents in force.
         partitions: how many partitions events, consents, decisions and findings have.
+        judged_before: whether events of a partition were judged by somebody before this worker took it over.
         epoch: which life of the broker this is; empty on a broker that keeps its topics.
     """
 
-    def __init__(self, rulebook: Rulebook, partitions: int, epoch: str = "") -> None:
+    def __init__(
+        self, rulebook: Rulebook, partitions: int, judged_before: Callable[[int], bool], epoch: str = ""
+    ) -> None:
         self._rulebook = rulebook
         self._partitions = partitions
+        self._judged_before = judged_before
         self._epoch = epoch
         self._scopes = Scopes()
         self._states: dict[int, PartitionState] = {}
@@ -68,9 +72,8 @@ class Checker:
 
     def assigned(self, partition: int, history: Iterable[Record]) -> None:
         """Fold the consents that were applied before; what cannot be read was dead-lettered then."""
-        records = list(history)
-        state = PartitionState(self._scopes, resumed=bool(records))
-        for record in records:
+        state = PartitionState(self._scopes, resumed=self._judged_before(partition))
+        for record in history:
             try:
                 self._fold(state, record)
             except ContractError:
