@@ -153,14 +153,18 @@ class LedgerWriter:
         self._inserts = 0
         self._held: dict[str, Held] | None = None
         self._situations: dict[Situation, bool] = {}
+        self.partitions: frozenset[int] = frozenset()
+        """The partitions that are this writer's now."""
 
     def assigned(self, partition: int, history: Iterable[Record]) -> None:  # noqa: ARG002 - the protocol's; the ledger is the state
         """Take over a partition: what the ledger holds of it is asked anew."""
         self._held = None
+        self.partitions |= {partition}
 
-    def revoked(self, partition: int) -> None:  # noqa: ARG002 - the protocol's
+    def revoked(self, partition: int) -> None:
         """Give a partition up."""
         self._held = None
+        self.partitions -= {partition}
 
     def process(self, records: Sequence[Record]) -> list[Output]:
         """Write a batch to the ledger, dropping what is there already.

@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 import httpx
 from pydantic import BaseModel, TypeAdapter
 
-from flowtrack.adapters.http.service import ASKER_HEADER
+from flowtrack.adapters.http.settings import ASKER_HEADER
 from flowtrack.audit.answers import (
     AlertAnswer,
     BooksAnswer,
@@ -33,7 +33,7 @@ class LedgerClient:
     """Asks the process that holds the store.
 
     Args:
-        url: where it answers, e.g. `http://127.0.0.1:8600`.
+        url: where it answers, e.g. `http://127.0.0.1:8470`.
         transport: for tests, an app instead of a connection.
     """
 

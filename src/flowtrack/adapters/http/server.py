@@ -10,7 +10,7 @@ from typing import Self
 import uvicorn
 from fastapi import FastAPI
 
-from flowtrack.adapters.http.service import HOST
+from flowtrack.adapters.http.settings import HOST
 from flowtrack.errors import RuntimeStateError
 
 _STOP_S = 5.0

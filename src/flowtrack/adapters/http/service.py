@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from pydantic import AwareDatetime
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from flowtrack.adapters.http.settings import ASKER_HEADER, HOST
 from flowtrack.audit.answers import (
     AlertAnswer,
     BooksAnswer,
@@ -31,8 +32,6 @@ from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList
 from flowtrack.domain.model import SUBJECT_PATTERN
 from flowtrack.errors import FlowtrackError
 
-HOST = "127.0.0.1"
-ASKER_HEADER = "x-flowtrack-asker"
 _UNAVAILABLE = 503
 _UNPROCESSABLE = 422
 

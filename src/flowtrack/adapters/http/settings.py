@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+HOST: Final = "127.0.0.1"
+"""The only interface it listens on."""
+ASKER_HEADER: Final = "x-flowtrack-asker"
+"""Names who asks, for the audit log."""
 
 
 class HttpSettings(BaseSettings):
@@ -11,5 +18,5 @@ class HttpSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FLOWTRACK_HTTP__", extra="ignore", frozen=True)
 
-    port: int = Field(default=8600, ge=0, le=65_535)
+    port: int = Field(default=8470, ge=0, le=65_535)
     """Port on the loopback interface: whoever may use this machine may ask. 0 takes any that is free."""

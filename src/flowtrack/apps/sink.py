@@ -1,0 +1,90 @@
+"""The sink process: decisions into the ledger, and the ledger's service beside it.
+
+Both in one process, because only one process can hold the embedded store.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowtrack.apps.child import READY_FILE
+from flowtrack.apps.settings import read
+from flowtrack.errors import BrokerError
+from flowtrack.tracking.records import Topic
+
+if TYPE_CHECKING:
+    from flowtrack.adapters.kafka.settings import KafkaSettings
+
+GROUP = "flowtrack-sink"
+_LAG_TIMEOUT_S = 2.0  # an answer may say that it does not know the lag; it must not wait for it
+
+
+def run() -> int:
+    """Write and answer until SIGTERM or SIGINT, and give the exit status.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+        RuntimeStateError: the port is taken, or another process holds the store.
+        StoreError: the store does not answer, or its migrations are not those of this version.
+        BrokerError: Kafka does not answer, or the topics are not as they have to be.
+    """
+    from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
+    from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
+    from flowtrack.adapters.clickhouse.sink import SinkStore
+    from flowtrack.adapters.clickhouse.store import Store
+    from flowtrack.adapters.http.server import LoopbackServer
+    from flowtrack.adapters.http.service import build_app
+    from flowtrack.adapters.http.settings import HttpSettings
+    from flowtrack.adapters.kafka.settings import KafkaSettings
+    from flowtrack.adapters.kafka.worker import run_worker
+    from flowtrack.tracking.ledger import SINK_TOPICS, LedgerWriter
+
+    kafka, clickhouse, http = read(KafkaSettings), read(ClickHouseSettings), read(HttpSettings)
+    ready_file = os.environ.get(READY_FILE)
+    with Store(clickhouse) as written, Store(clickhouse) as asked:
+        written.migrate()
+        writer = LedgerWriter(SinkStore(written), secrets.token_hex(8))
+        ledger = ClickHouseLedger(asked, clock=partial(datetime.now, UTC), lag=lag_of(kafka))
+        app = build_app(ledger, reason=lambda: "" if writer.partitions else "no partition taken over yet")
+        with LoopbackServer(app, http.port):
+            return run_worker(
+                "sink",
+                kafka,
+                writer,
+                topics=SINK_TOPICS,
+                group=GROUP,
+                closing="checkpoint",  # the ledger itself tells repeats; there is nothing for a transaction to write
+                ready_file=Path(ready_file) if ready_file else None,
+            )
+
+
+def lag_of(kafka: KafkaSettings) -> Callable[[], int | None]:
+    """Give a function that tells how many records of decisions and dead letters the sink has not written yet."""
+    import threading
+
+    from flowtrack.adapters.kafka.lag import GroupOffsets, LogOffsets
+
+    log, group = LogOffsets(kafka), GroupOffsets(kafka, GROUP)
+    asking = threading.Lock()
+
+    def lag() -> int | None:
+        with asking:
+            try:
+                places = [
+                    (str(topic), partition)
+                    for topic in (Topic.DECISIONS, Topic.DEADLETTERS)
+                    for partition in log.partitions(topic, _LAG_TIMEOUT_S)
+                ]
+                committed = group.committed(places, _LAG_TIMEOUT_S)
+                starts, ends = log.starts(places, _LAG_TIMEOUT_S), log.ends(places, _LAG_TIMEOUT_S)
+            except BrokerError:
+                return None  # the answer says that it does not know
+        return sum(max(0, ends[place] - committed.get(place, starts[place])) for place in places)
+
+    return lag
