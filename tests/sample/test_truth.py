@@ -12,6 +12,7 @@ from flowtrack.policy.decide import decider_of
 from flowtrack.policy.judge import Judged
 from flowtrack.policy.pack import default_pack
 from flowtrack.sample import SampleDay, SampleOptions, sample_day
+from flowtrack.sample.plants import Plant
 from flowtrack.sample.violations import PLANTS
 from flowtrack.wire.decode import decode_consent, decode_event, kind_of
 
@@ -104,10 +105,9 @@ def test_every_reason_and_gap_is_planted(small_day: SampleDay) -> None:
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.planted)
-def test_each_kind_of_violation_occurs(plant: object, small_day: SampleDay) -> None:
+def test_each_kind_of_violation_occurs(plant: Plant, small_day: SampleDay) -> None:
     """Nothing in the table of plants stays out of a small day."""
-    planted = getattr(plant, "planted", "")
-    assert any(violation.planted == planted for violation in small_day.truth.violations)
+    assert any(violation.planted == plant.planted for violation in small_day.truth.violations)
 
 
 def test_violations_are_few(full_day: SampleDay) -> None:
