@@ -6,6 +6,7 @@ is judged and written before the broker forgets it.
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 import time
@@ -16,15 +17,17 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from flowtrack.apps.directory import DataDirectory, Running
-from flowtrack.apps.documents import Document, publish
+from flowtrack.apps.documents import Document, default_pack_document, publish
 from flowtrack.apps.ports import HOST, check_free
 from flowtrack.apps.progress import Progress
 from flowtrack.apps.supervisor import Part, Supervisor
 from flowtrack.apps.worker import WorkerKind
 from flowtrack.errors import BrokerError, RuntimeStateError
+from flowtrack.tracking.records import Output, Topic
 
 if TYPE_CHECKING:
     from flowtrack.adapters.kafka.settings import KafkaSettings
+    from flowtrack.domain.consent import ConsentRecord
 
 _log = structlog.get_logger(__name__)
 
@@ -96,10 +99,14 @@ class Runtime:
         existing = any(self._directory.store.iterdir())
         self._start_broker()
         self._start(WorkerKind.SINK)
-        if existing:  # the checker begins with the consents that the store holds, so it has to wait for them
+        documents = {document.key.split(":")[0]: document for document in self._documents}
+        if existing:  # the checker begins with what the store holds, so it has to wait for it
             self.supervisor.wait_ready(WorkerKind.SINK, _READY_S)
-            self._restore()
-        publish(self.kafka, (document.output() for document in self._documents))
+            documents = self._restored() | documents
+        if not any(document.topic == Topic.POLICIES for document in documents.values()):
+            default = default_pack_document()
+            documents[default.key] = default
+        publish(self.kafka, (document.output() for document in documents.values()))
         self._start(WorkerKind.CHECKER)
         self._start(WorkerKind.ALERTER)
 
@@ -111,8 +118,6 @@ class Runtime:
         """
         for kind in WorkerKind:
             self.supervisor.wait_ready(kind, _READY_S)
-        import os
-
         return Running(os.getpid(), self.epoch, self.kafka.bootstrap_servers, self.ledger_url)
 
     def drain(self, timeout_s: float) -> bool:
@@ -137,6 +142,28 @@ class Runtime:
                     _log.error("records are left undone", worker=kind)
                 done = self.supervisor.stop(kind, _STOP_S) and settled and done
         return done
+
+    def _restored(self) -> dict[str, Document]:
+        """Publish the consents that the ledger holds, and give its documents, by name."""
+        from flowtrack.adapters.http.client import LedgerClient
+
+        with LedgerClient(self.ledger_url) as ledger:
+            count = publish(self.kafka, map(self._consent, ledger.consents_all()))
+            _log.info("consents restored from the ledger", records=count, epoch=self.epoch)
+            topics = {"policy": Topic.POLICIES, "registry": Topic.REGISTRY}
+            return {
+                each.name.split(":")[0]: Document(topics[each.kind], each.name, each.body.encode())
+                for each in ledger.documents()
+            }
+
+    def _consent(self, record: ConsentRecord) -> Output:
+        from flowtrack.wire.encode import encode_consent
+        from flowtrack.wire.keys import consent_key
+        from flowtrack.wire.partition import partition_of
+
+        key = consent_key(record.subject, record.data.record, record.id)
+        partition = partition_of(record.subject, self.kafka.partitions)
+        return Output(Topic.CONSENTS, partition, key.encode(), encode_consent(record))
 
     def _start_broker(self) -> None:
         from flowtrack.adapters.kafka.settings import KafkaSettings

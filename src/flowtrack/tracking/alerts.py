@@ -151,8 +151,8 @@ _HAPPENED = {
 def _title(finding: Finding) -> str:
     """Say in one line what happened, between whom, and why: names of the registry and the vocabularies only."""
     whom = f"{finding.service or 'unknown service'} → {finding.recipient}" if finding.recipient else finding.service
-    why = ", ".join([*finding.reasons, *finding.gaps]) or "no reason given"
-    return f"{_HAPPENED[finding.what]}: {whom}: {why}" if whom else f"{_HAPPENED[finding.what]}: {why}"
+    why = "" if finding.what == "incident" else ", ".join([*finding.reasons, *finding.gaps])
+    return ": ".join(filter(None, [_HAPPENED[finding.what], whom, why]))
 
 
 def overflow(now: datetime, rules: AlertRules) -> Alert:

@@ -1,0 +1,68 @@
+"""Where commands find the ledger: a server, the service of an embedded Flowtrack that runs, or its directory."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowtrack.apps.directory import DataDirectory
+from flowtrack.apps.settings import read
+from flowtrack.errors import StoreError
+
+if TYPE_CHECKING:
+    from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
+    from flowtrack.audit.ledger import Ledger
+
+
+@contextmanager
+def open_ledger(data_dir: Path) -> Iterator[Ledger]:
+    """Give the ledger that the settings name; without any, that of an embedded Flowtrack.
+
+    Only one process can open the embedded store: while one runs, it is asked over HTTP.
+
+    Raises:
+        StoreError: there is no ledger, or it cannot be opened.
+    """
+    from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
+
+    settings = read(ClickHouseSettings)
+    directory = DataDirectory(data_dir)
+    running = directory.running() if settings.embedded else None
+    if running is not None:
+        from flowtrack.adapters.http.client import LedgerClient
+
+        with LedgerClient(running.ledger) as client:
+            yield client
+        return
+    if settings.embedded:
+        if not directory.store.is_dir():
+            raise StoreError(
+                f"there is no ledger in `{data_dir}`",
+                help="run `flowtrack up`, name another directory with --data-dir, or set FLOWTRACK_CLICKHOUSE__URL",
+            )
+        settings = settings.model_copy(update={"data_dir": directory.store})
+        with directory, _opened(settings) as ledger:
+            yield ledger
+        return
+    with _opened(settings) as ledger:
+        yield ledger
+
+
+@contextmanager
+def _opened(settings: ClickHouseSettings) -> Iterator[Ledger]:
+    from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
+    from flowtrack.adapters.clickhouse.store import Store
+
+    with Store(settings) as store:
+        store.migrate()
+        yield ClickHouseLedger(store, clock=partial(datetime.now, UTC))
+
+
+def asker() -> str:
+    """Give who asks, for the ledger's log of questions: the name of this account."""
+    return getpass.getuser()

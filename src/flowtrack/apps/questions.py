@@ -1,0 +1,139 @@
+"""What an auditor asks from the command line: a trail, the books, dead letters."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from flowtrack.apps.books import Account, Log, accounts_of, logs_of, table_of
+from flowtrack.apps.clauses import clause_texts
+from flowtrack.apps.directory import DataDirectory
+from flowtrack.apps.ledger import asker, open_ledger
+from flowtrack.apps.screen import Lines, Screen, Table
+from flowtrack.apps.settings import read
+from flowtrack.apps.trails import tree_of
+from flowtrack.audit.answers import CompleteUpTo
+from flowtrack.audit.questions import Books, DeadLetterList, Trail
+from flowtrack.domain.model import SUBJECT_PATTERN
+from flowtrack.errors import ConfigurationError
+
+
+def show_trail(subject: str, data_dir: Path, *, as_of: str, known_at: str, as_json: bool) -> None:
+    """Show one subject's trail.
+
+    Raises:
+        ConfigurationError: the subject is no pseudonym, or an instant is none.
+        StoreError: there is no ledger, or it does not answer.
+    """
+    import re
+
+    if not re.fullmatch(SUBJECT_PATTERN, subject):
+        raise ConfigurationError(
+            "the subject is no pseudonym of 32 hex digits",
+            where="SUBJECT",
+            help="make one from an identifier: flowtrack pseudonym --key-file FILE",
+        )
+    question = Trail(subject=subject, as_of=_instant("--as-of", as_of), known_at=_instant("--known-at", known_at))
+    with open_ledger(data_dir) as ledger:
+        answer = ledger.trail(question, asker=asker())
+    if as_json:
+        sys.stdout.write(answer.model_dump_json(indent=2) + "\n")
+        return
+    Screen().show(tree_of(answer, clause_texts()), _completeness(answer.completeness))
+
+
+def show_books(data_dir: Path, *, as_json: bool) -> bool:
+    """Show whether the books balance, and give whether they do.
+
+    Raises:
+        BrokerError: Kafka does not answer.
+        StoreError: there is no ledger, or it does not answer.
+    """
+    logs, epoch = _logs(data_dir)
+    with open_ledger(data_dir) as ledger:
+        answer = ledger.books(Books())
+    accounts = accounts_of(answer, logs, epoch)
+    balanced = all(account.balanced for account in accounts)
+    if as_json:
+        document = {
+            "balanced": balanced,
+            "partitions": [account._asdict() | {"balanced": account.balanced} for account in accounts],
+            "completeness": answer.completeness.model_dump(mode="json"),
+        }
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        return balanced
+    Screen().show(table_of(accounts), _verdict(accounts, balanced=balanced), _completeness(answer.completeness))
+    return balanced
+
+
+def show_dead_letters(data_dir: Path, *, limit: int, as_json: bool) -> None:
+    """Show messages that could not be taken, the newest first.
+
+    Raises:
+        StoreError: there is no ledger, or it does not answer.
+    """
+    with open_ledger(data_dir) as ledger:
+        answer = ledger.dead_letters(DeadLetterList(limit=limit))
+    if as_json:
+        sys.stdout.write(answer.model_dump_json(indent=2) + "\n")
+        return
+    rows = [
+        [
+            f"{each.received_at:%Y-%m-%d %H:%M:%S}",
+            f"{each.topic}/{each.partition} @ {each.offset}",
+            each.code,
+            each.detail,
+        ]
+        for each in answer.dead_letters
+    ]
+    left_out = answer.total - len(rows)
+    note = f"and {left_out:,} older ones: --limit shows more" if left_out else ""
+    title = f"Dead letters: {answer.total:,}"
+    Screen().show(
+        Table(title, ["received (UTC)", "where", "code", "why"], rows, note), _completeness(answer.completeness)
+    )
+
+
+def _logs(data_dir: Path) -> tuple[dict[int, Log], str]:
+    """Ask the broker that there is: the running embedded one, or the one that the settings name."""
+    import os
+
+    from flowtrack.adapters.kafka.settings import KafkaSettings
+
+    running = DataDirectory(data_dir).running()
+    if running is not None:
+        kafka = KafkaSettings(bootstrap_servers=running.broker, embedded=True, epoch=running.epoch)
+    elif "FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS" in os.environ:
+        kafka = read(KafkaSettings)
+    else:
+        return {}, ""  # an embedded broker that is gone has taken its logs along; the ledger's own side remains
+    return logs_of(kafka), kafka.epoch
+
+
+def _instant(name: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ConfigurationError(
+            f"`{text}` is no instant", where=name, help="write date, time and zone: 2026-03-02T09:30:00+09:00"
+        )
+    return moment
+
+
+def _verdict(accounts: list[Account], *, balanced: bool) -> Lines:
+    unknown = sum(account.published is None for account in accounts)
+    lines = [f"{unknown} partitions of brokers that are gone: only the ledger's side can be checked"] if unknown else []
+    return Lines("The books balance" if balanced else "The books do not balance", lines)
+
+
+def _completeness(completeness: CompleteUpTo) -> Lines:
+    if completeness.complete_up_to is None:
+        return Lines("The ledger is empty", [])
+    lag = "" if completeness.lag_records is None else f", {completeness.lag_records:,} records behind"
+    return Lines(f"Complete up to {completeness.complete_up_to.isoformat(timespec='seconds')}{lag}", [])
