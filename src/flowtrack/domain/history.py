@@ -46,12 +46,9 @@ class Own:
     record: str
     state: RecordState
     expired: bool
+    in_force: bool
+    """Whether it permits, as far as its scope reaches."""
     scope: UsagePolicy | None
-
-    @property
-    def in_force(self) -> bool:
-        """Whether it permits, as far as its scope reaches."""
-        return self.state in GRANTS and not self.expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +179,8 @@ class _Standing:
             if entry.kind is RecordKind.CONSENT:
                 if entry.valid_from_us <= self.left_us and state in GRANTS:
                     state = RecordState.WITHDRAWN
-                own.append(Own(entry.record, state, entry.expires_us <= instant_us, entry.scope))
+                expired = entry.expires_us <= instant_us
+                own.append(Own(entry.record, state, expired, state in GRANTS and not expired, entry.scope))
             elif entry.kind is RecordKind.OPT_OUT:
                 if state in GRANTS:
                     opt_outs.append((entry.record, entry.scope))

@@ -8,7 +8,13 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class Word(StrEnum):
+    """A code that hashes and compares as the string that it is, in C: hot paths look things up by codes."""
+
+    __hash__ = str.__hash__
+
+
+class Kind(Word):
     """What happened to personal data."""
 
     COLLECT = "collect"
@@ -19,7 +25,7 @@ class Kind(StrEnum):
     INCIDENT = "incident"
 
 
-class Verdict(StrEnum):
+class Verdict(Word):
     """The four outcomes of XACML 3.0 section 7.19, as one judgement."""
 
     PERMIT = "permit"
@@ -41,7 +47,7 @@ def worst(verdicts: list[Verdict]) -> Verdict:
     return max(verdicts, key=_BADNESS.__getitem__, default=Verdict.NOT_APPLICABLE)
 
 
-class Basis(StrEnum):
+class Basis(Word):
     """The legal basis that an event claims."""
 
     CONSENT = "consent"
@@ -54,7 +60,7 @@ class Basis(StrEnum):
     LAWFUL_INTEREST = "lawful_interest"
 
 
-class Method(StrEnum):
+class Method(Word):
     """How data was collected."""
 
     PROVIDED = "provided"
@@ -62,7 +68,7 @@ class Method(StrEnum):
     RECEIVED = "received"
 
 
-class Consideration(StrEnum):
+class Consideration(Word):
     """What was given in return for a share."""
 
     NONE = "none"
@@ -71,7 +77,7 @@ class Consideration(StrEnum):
     EXCHANGE = "exchange"
 
 
-class Protection(StrEnum):
+class Protection(Word):
     """The form in which data is shared or stored."""
 
     CLEAR = "clear"
@@ -79,14 +85,14 @@ class Protection(StrEnum):
     HASHED = "hashed"
 
 
-class StoreRole(StrEnum):
+class StoreRole(Word):
     """What a stored copy is for."""
 
     PRIMARY = "primary"
     BACKUP = "backup"
 
 
-class ActorType(StrEnum):
+class ActorType(Word):
     """Who acts in a use: software, or a person."""
 
     SERVICE = "service"
@@ -94,7 +100,7 @@ class ActorType(StrEnum):
     CONTRACTOR = "contractor"
 
 
-class Transform(StrEnum):
+class Transform(Word):
     """What was done to data on its way."""
 
     NONE = "none"
@@ -103,7 +109,7 @@ class Transform(StrEnum):
     AGGREGATE = "aggregate"
 
 
-class Controller(StrEnum):
+class Controller(Word):
     """Who answers for a service."""
 
     PLATFORM = "platform"
@@ -111,7 +117,7 @@ class Controller(StrEnum):
     THIRD_PARTY = "third_party"
 
 
-class PartyType(StrEnum):
+class PartyType(Word):
     """What a recipient or sender is to the platform."""
 
     AFFILIATE = "affiliate"
@@ -121,7 +127,7 @@ class PartyType(StrEnum):
     MERCHANT = "merchant"
 
 
-class RecordKind(StrEnum):
+class RecordKind(Word):
     """What a consent record is about."""
 
     CONSENT = "consent"
@@ -131,7 +137,7 @@ class RecordKind(StrEnum):
     ACCOUNT = "account"
 
 
-class RecordState(StrEnum):
+class RecordState(Word):
     """States of consent records: DPV's consent status (ISO/IEC TS 27560), and those of terms and accounts."""
 
     REQUESTED = "requested"
@@ -151,7 +157,7 @@ class RecordState(StrEnum):
     LEFT = "left"
 
 
-class Reason(StrEnum):
+class Reason(Word):
     """Why a verdict came out as it did."""
 
     OWN_CONSENT = "own_consent"
@@ -204,7 +210,7 @@ class Reason(StrEnum):
     KIND_NOT_JUDGED = "kind_not_judged"
 
 
-class Note(StrEnum):
+class Note(Word):
     """What an auditor should know beside the verdict."""
 
     UNVERIFIED_REFERENCE = "unverified_reference"
@@ -213,7 +219,7 @@ class Note(StrEnum):
     LATE_CONSENT = "late_consent"
 
 
-class Gap(StrEnum):
+class Gap(Word):
     """What was not known, so that no verdict could be reached."""
 
     UNKNOWN_SERVICE = "unknown_service"
@@ -229,7 +235,7 @@ class Gap(StrEnum):
     FIELD_NOT_GIVEN = "field_not_given"
 
 
-class DeadLetterCode(StrEnum):
+class DeadLetterCode(Word):
     """Why a message could not be read, or not be taken."""
 
     NOT_JSON = "not_json"

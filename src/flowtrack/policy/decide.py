@@ -16,7 +16,7 @@ from flowtrack.domain.instants import DAY_US, instant_us
 from flowtrack.domain.names import Basis, Gap, Kind, Verdict, worst
 from flowtrack.domain.registry import Registry, RegistryDocument, registry_of
 from flowtrack.policy.judge import Judge, Judged
-from flowtrack.policy.own_consent import Use, opted_out
+from flowtrack.policy.own_consent import Matcher, opted_out
 from flowtrack.policy.pack import Pack
 from flowtrack.policy.resolve import Resolved, Resolver, place_of, use_of
 from flowtrack.policy.situation import Situation
@@ -60,12 +60,12 @@ _NO_POLICY = Judged(
 class _Shape:
     """What is known of events that differ in subject, id and time only, while the registry answers the same."""
 
-    __slots__ = ("answers", "place", "since_us", "until_us", "uses")
+    __slots__ = ("answers", "matchers", "place", "since_us", "until_us")
 
-    def __init__(self, span_us: tuple[int, int], place: str, uses: list[Use]) -> None:
+    def __init__(self, span_us: tuple[int, int], place: str, matchers: list[Matcher]) -> None:
         self.since_us, self.until_us = span_us
         self.place = place
-        self.uses = uses
+        self.matchers = matchers
         self.answers: dict[Any, EventVerdict] = {}
 
 
@@ -96,7 +96,7 @@ class PackDecider:
         shape = self._shapes.get(key)
         if shape is None or not shape.since_us <= at_us < shape.until_us:
             return self._learn(key, kind, event, view, at_us)
-        carried = [self._resolver.own.carried_by(view, use) for use in shape.uses] if view.own else None
+        carried = [matcher.carried_by(view) for matcher in shape.matchers] if view.own else None
         opt_out = opted_out(view, data.purpose or "", self._vocabularies) if view.opt_outs else ""
         if carried is None:
             words: Any = (view.account, view.terms, not view.deemed, not opt_out, _country(view, shape.place))
@@ -132,12 +132,12 @@ class PackDecider:
             self._shapes.clear()
         verdict = self._decide(kind, event, view)
         data = event.data
-        uses = [
-            use_of(kind, data, each.situation.circumstances, each.category, at_us)
+        matchers = [
+            self._resolver.own.matcher(use_of(kind, data, each.situation.circumstances, each.category, at_us))
             for each in verdict.categories
             if each.situation is not None
         ]
-        self._shapes[key] = _Shape(self._resolver.span_us, place_of(kind, data) or "", uses)
+        self._shapes[key] = _Shape(self._resolver.span_us, place_of(kind, data) or "", matchers)
         return verdict
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from flowtrack.domain.consent import Duration, Storage, UsagePolicy
 from flowtrack.domain.covers import Dimension, covers
-from flowtrack.domain.history import ConsentView, Own
+from flowtrack.domain.history import GRANTS, ConsentView, Own
 from flowtrack.domain.names import Reason, RecordState
 from flowtrack.domain.vocabulary import Vocabularies
 
@@ -15,12 +15,25 @@ KEPT_FOR_EVER = -1
 KEEPS_NOTHING = -2
 """Days of an event that keeps nothing itself."""
 _EVERYTHING = UsagePolicy()
-_DIMENSIONS = list(Dimension)
-_RANK_WITHDRAWN, _RANK_EXPIRED, _RANK_REFUSED, _RANK_NOT_COVERING = 40, 30, 20, 10
-_REFUSALS = frozenset({RecordState.REFUSED, RecordState.REJECTED})
-_PENDING = frozenset({RecordState.REQUESTED, RecordState.UNKNOWN})
-_GIVEN = frozenset({RecordState.GIVEN, RecordState.RENEWED})
 _MEMO_MAX = 100_000
+_SCOPES_MAX = 10_000
+
+# How near a consent came to carrying a use, and the reason code for what kept it from that: what was once given
+# says more than what was refused, and that more than what was given for something else.
+_NOWHERE_NEAR = (0, Reason.NO_OWN_CONSENT.value)
+_NOT_COVERING = {each: (10 + rank, f"consent_not_covering.{each.value}") for rank, each in enumerate(Dimension)}
+_REFUSED = (20, Reason.CONSENT_REFUSED.value)
+_EXPIRED = (30, Reason.CONSENT_EXPIRED.value)
+_WITHDRAWN = (40, Reason.CONSENT_WITHDRAWN.value)
+_ENDED = {
+    RecordState.REQUESTED: _NOWHERE_NEAR,
+    RecordState.UNKNOWN: _NOWHERE_NEAR,
+    RecordState.REFUSED: _REFUSED,
+    RecordState.REJECTED: _REFUSED,
+    RecordState.EXPIRED: _EXPIRED,
+}
+_OWN_CONSENT = Reason.OWN_CONSENT.value
+_NO_OWN_CONSENT = (Reason.NO_OWN_CONSENT.value, "")
 
 
 class Use(NamedTuple):
@@ -39,34 +52,51 @@ class Use(NamedTuple):
 
 
 class OwnConsents:
-    """Matches uses against the scopes of consents, and remembers: scopes and uses recur, subjects don't matter."""
+    """The uses met so far; scopes and uses recur, subjects don't matter."""
 
     def __init__(self, vocabularies: Vocabularies) -> None:
         self._vocabularies = vocabularies
-        self._memo: dict[tuple[int, Use], tuple[UsagePolicy, Dimension | None]] = {}
+        self._matchers: dict[Use, Matcher] = {}
 
-    def carried_by(self, view: ConsentView, use: Use) -> tuple[str, str]:
+    def matcher(self, use: Use) -> Matcher:
+        """What compares scopes with a use, and remembers."""
+        known = self._matchers.get(use)
+        if known is None:
+            if len(self._matchers) >= _MEMO_MAX:
+                self._matchers.clear()
+            known = self._matchers[use] = Matcher(use, self._vocabularies)
+        return known
+
+
+class Matcher:
+    """Compares the scopes of consents with one use."""
+
+    __slots__ = ("_known", "_use", "_vocabularies")
+
+    def __init__(self, use: Use, vocabularies: Vocabularies) -> None:
+        self._use = use
+        self._vocabularies = vocabularies
+        self._known: dict[int, tuple[UsagePolicy | None, Dimension | None]] = {}
+
+    def carried_by(self, view: ConsentView) -> tuple[str, str]:
         """`own_consent` and the record that carries the use; otherwise the reason code and the record behind it."""
-        best_rank, best = 0, (Reason.NO_OWN_CONSENT.value, "")
+        best_rank, best = 0, _NO_OWN_CONSENT
         for own in view.own:
-            failing = self._failing(own.scope or _EVERYTHING, use)
-            if own.in_force and failing is None:
-                return Reason.OWN_CONSENT.value, own.record
+            known = self._known.get(id(own.scope))
+            failing = self._learn(own.scope) if known is None else known[1]
+            if failing is None and own.in_force:
+                return _OWN_CONSENT, own.record
             rank, reason = _explain(own, failing)
             if rank > best_rank:
                 best_rank, best = rank, (reason, own.record)
         return best
 
-    def _failing(self, scope: UsagePolicy, use: Use) -> Dimension | None:
-        key = (id(scope), use)
-        known = self._memo.get(key)
-        if known is not None:
-            return known[1]
-        if len(self._memo) >= _MEMO_MAX:
-            self._memo.clear()
-        failing = self._compare(scope, use)
+    def _learn(self, scope: UsagePolicy | None) -> Dimension | None:
+        if len(self._known) >= _SCOPES_MAX:
+            self._known.clear()
+        failing = self._compare(scope or _EVERYTHING, self._use)
         # the scope is kept beside the answer so that its id cannot be taken by another one
-        self._memo[key] = (scope, failing)
+        self._known[id(scope)] = (scope, failing)
         return failing
 
     def _compare(self, scope: UsagePolicy, use: Use) -> Dimension | None:
@@ -103,17 +133,11 @@ def _without_duration(scope: UsagePolicy) -> UsagePolicy:
 
 def _explain(own: Own, failing: Dimension | None) -> tuple[int, str]:
     """How near a consent came to carrying the use, and what kept it from that."""
-    if own.state in _PENDING:
-        return 0, Reason.NO_OWN_CONSENT.value
     if failing is not None:
-        if not own.in_force:
-            return 0, Reason.NO_OWN_CONSENT.value
-        return _RANK_NOT_COVERING + _DIMENSIONS.index(failing), f"consent_not_covering.{failing.value}"
-    if own.state in _REFUSALS:
-        return _RANK_REFUSED, Reason.CONSENT_REFUSED.value
-    if own.state is RecordState.EXPIRED or (own.expired and own.state in _GIVEN):
-        return _RANK_EXPIRED, Reason.CONSENT_EXPIRED.value
-    return _RANK_WITHDRAWN, Reason.CONSENT_WITHDRAWN.value
+        return _NOT_COVERING[failing] if own.in_force else _NOWHERE_NEAR
+    if own.expired and own.state in GRANTS:
+        return _EXPIRED
+    return _ENDED.get(own.state, _WITHDRAWN)
 
 
 def opted_out(view: ConsentView, purpose: str, vocabularies: Vocabularies) -> str:

@@ -285,7 +285,7 @@ class Resolver:
         name = category if known else UNKNOWN
         own, record = _NO_OWN_CONSENT
         if view.own:
-            own, record = self.own.carried_by(view, use_of(kind, data, circumstances, category, at_us))
+            own, record = self.own.matcher(use_of(kind, data, circumstances, category, at_us)).carried_by(view)
         reference, named = self._reference(data, category, at_us)
         situation = Situation(
             circumstances=circumstances,

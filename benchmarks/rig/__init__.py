@@ -1,0 +1,1 @@
+"""What the benchmarks share: measuring in turns, and telling the result."""
