@@ -8,7 +8,8 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,7 +35,8 @@ from flowtrack.errors import RuntimeStateError
 from flowtrack.tracking.records import Topic
 
 if TYPE_CHECKING:
-    from flowtrack.audit.answers import OverviewAnswer, TrailAnswer
+    from flowtrack.adapters.kafka.settings import KafkaSettings
+    from flowtrack.audit.answers import OverviewAnswer
     from flowtrack.audit.ledger import Ledger
     from flowtrack.sample.day import SampleDay
     from flowtrack.sample.emit import Emitted
@@ -44,7 +46,8 @@ if TYPE_CHECKING:
 _SETTLE_S = 300.0
 _DRAIN_S = 20.0
 _ALERTS_MAX = 10_000
-_NOT_PASSED = {"deny", "indeterminate"}
+_VERDICTS = {"denied": "deny", "indeterminate": "indeterminate"}
+"""Verdicts that findings tell of, by what they call them."""
 _TRAIL_EVENTS = range(5, 16)  # of the trail that is shown: enough to see a life, few enough to read
 
 
@@ -191,10 +194,9 @@ def settle(runtime: Runtime, steps: _Steps) -> None:
 
 def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> Report:
     """Ask the ledger for everything that is shown."""
-    from flowtrack.audit.questions import AlertList, Books, Overview
+    from flowtrack.audit.questions import AlertList, Books, Overview, Trail
 
     overview = ledger.overview(Overview())
-    trails = {subject: _trail(ledger, subject) for subject in _subjects(day.truth)}
     return Report(
         published=Published(
             services=day.options.services,
@@ -205,8 +207,8 @@ def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> 
         ),
         overview=overview,
         alerts=ledger.alerts(AlertList(limit=_ALERTS_MAX)).alerts,
-        comparison=_compared(day.truth, trails.values(), overview),
-        trail=_worth_showing(trails.values()),
+        comparison=_compared(day.truth, _findings(runtime.kafka), overview),
+        trail=ledger.trail(Trail(subject=_worth_showing(day)), asker=asker()),
         accounts=accounts_of(ledger.books(Books()), logs_of(runtime.kafka), runtime.epoch),
         texts=clause_texts(),
         seconds={},
@@ -216,42 +218,38 @@ def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> 
     )
 
 
-def _subjects(truth: Truth) -> list[str]:
-    """Whom something was planted about; in the demo they are few hundred."""
-    return sorted({violation.subject for violation in truth.violations})
+def _findings(kafka: KafkaSettings) -> list[Judged]:
+    """Give what did not pass, by event and category, as the findings topic tells it."""
+    from flowtrack.adapters.kafka.replay import read_topic
+    from flowtrack.domain.decision import Finding
 
-
-def _trail(ledger: Ledger, subject: str) -> TrailAnswer:
-    from flowtrack.audit.questions import Trail
-
-    return ledger.trail(Trail(subject=subject), asker=asker())
-
-
-def _compared(truth: Truth, trails: Iterable[TrailAnswer], overview: OverviewAnswer) -> Comparison:
-    """Hold the trails of everybody concerned against the truth, and their sum against the whole ledger.
-
-    What did not pass about anybody else is a false alarm too, and shows in the sum.
-    """
-    judged = [
-        Judged(event.event_id, each.category, each.verdict, each.clauses, each.reasons, each.gaps)
-        for trail in trails
-        for event in trail.events
-        for each in event.categories
-        if each.verdict in _NOT_PASSED
+    findings = [Finding.model_validate_json(record.value or b"") for record in read_topic(kafka, Topic.FINDINGS)]
+    return [
+        Judged(each.event_id, category, _VERDICTS[each.what], each.clauses, each.reasons, each.gaps)
+        for each in findings
+        if each.what in _VERDICTS
+        for category in each.categories
     ]
+
+
+def _compared(truth: Truth, judged: Sequence[Judged], overview: OverviewAnswer) -> Comparison:
+    """Hold what did not pass against the truth, and how many flows that were against the whole ledger."""
     comparison = compare(truth.violations, judged)
-    elsewhere = sum(count.flows for count in overview.by_category if count.verdict in _NOT_PASSED) - len(judged)
-    if not elsewhere:
+    told = len({(each.event_id, each.category) for each in judged})
+    held = sum(count.flows for count in overview.by_category if count.verdict in _VERDICTS.values())
+    if told == held:
         return comparison
-    said = f"{elsewhere} flows of people about whom nothing was planted did not pass"
+    said = f"{held} flows in the ledger did not pass, findings tell of {told}"
     return replace(comparison, false_alarms=(*comparison.false_alarms, said))
 
 
-def _worth_showing(trails: Iterable[TrailAnswer]) -> TrailAnswer:
-    """Choose the trail that shows most in few steps: different verdicts, consents, a denial."""
+def _worth_showing(day: SampleDay) -> str:
+    """Choose whose trail to show: somebody who had something planted about them, and a life that is quickly read."""
+    planted = {violation.subject for violation in day.truth.violations}
+    steps = Counter(item.subject for item in day.items if item.subject in planted)
+    consents = Counter(item.subject for item in day.items if item.subject in planted and item.consent)
 
-    def worth(trail: TrailAnswer) -> tuple[bool, int, int, str]:
-        readable = len(trail.events) in _TRAIL_EVENTS
-        return readable, len({event.verdict for event in trail.events}), len(trail.consents), trail.subject
+    def worth(subject: str) -> tuple[bool, int, int, str]:
+        return steps[subject] - consents[subject] in _TRAIL_EVENTS, consents[subject], -steps[subject], subject
 
-    return max(trails, key=worth)
+    return max(planted, key=worth)

@@ -20,7 +20,11 @@ def tree_of(trail: TrailAnswer, texts: Mapping[str, ClauseText], *, steps_max: i
         texts: what clauses say; those that deny are spelt out.
         steps_max: show at most so many steps, those that did not pass and their neighbours first; 0 shows all.
     """
-    steps: list[tuple[datetime, Node]] = [(each.happened_at, _event(each, texts)) for each in trail.events]
+    seen: set[tuple[str, str]] = set()
+    steps: list[tuple[datetime, Node]] = []
+    for event in trail.events:
+        steps.append((event.happened_at, _event(event, texts, repeated=(event.service, event.event_id) in seen)))
+        seen.add((event.service, event.event_id))
     steps += [(each.valid_from, _consent(each)) for each in trail.consents]
     steps.sort(key=lambda step: step[0])
     shown = _chosen([node for _, node in steps], steps_max)
@@ -39,14 +43,14 @@ def _chosen(steps: list[Node], steps_max: int) -> list[Node]:
     return [steps[place] for place in sorted(near[:steps_max])]
 
 
-def _event(event: TrailEvent, texts: Mapping[str, ClauseText]) -> Node:
+def _event(event: TrailEvent, texts: Mapping[str, ClauseText], *, repeated: bool) -> Node:
     whom = f" → {event.recipient}" if event.recipient else ""
     where = f" in {event.location}" if event.location else ""
     what = (
         f"{_time(event.happened_at)}  {event.kind} by {event.service}{whom}{where} for {event.purpose or 'no purpose'}"
     )
-    suspect = "  (perhaps a repeat)" if event.suspect else ""
-    return Node(what + suspect, mark=event.verdict, children=list(_judgements(event, texts)))
+    again = "  (told again by the service)" if repeated else ""
+    return Node(what + again, mark=event.verdict, children=list(_judgements(event, texts)))
 
 
 def _judgements(event: TrailEvent, texts: Mapping[str, ClauseText]) -> Iterator[Node]:
