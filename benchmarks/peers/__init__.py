@@ -1,0 +1,1 @@
+"""What others do with the same input: each a process of its own."""
