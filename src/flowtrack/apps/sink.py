@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from flowtrack.adapters.kafka.settings import KafkaSettings
 
 GROUP = "flowtrack-sink"
+_BATCH_RECORDS = 16_000  # few large parts are cheaper than many small ones
+_BATCH_RECORDS_EMBEDDED = 4_000  # on one machine with everything else: a quarter of the memory for a batch
 _LAG_TIMEOUT_S = 2.0  # an answer may say that it does not know the lag; it must not wait for it
 
 
@@ -60,6 +62,7 @@ def run() -> int:
                 topics=SINK_TOPICS,
                 group=GROUP,
                 closing="checkpoint",  # the ledger itself tells repeats; there is nothing for a transaction to write
+                batch_records_max=_BATCH_RECORDS_EMBEDDED if kafka.embedded else _BATCH_RECORDS,
                 ready_file=Path(ready_file) if ready_file else None,
             )
 

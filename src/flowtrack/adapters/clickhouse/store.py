@@ -27,10 +27,9 @@ _ONE_BLOCK = {
     "max_insert_threads": 1,
     "max_threads": 1,
 }
-_SESSION = {
-    "max_threads": 2,
-    "max_block_size": 16384,  # a query's working set is a few blocks: small ones keep it small
-    "aggregate_functions_null_for_empty": 0,
+_EMBEDDED_SESSION = {
+    "max_threads": 1,  # each thread keeps buffers of its own; who shares the machine with a broker wants them small
+    "max_block_size": 16384,  # a query's working set is a few blocks
     "log_queries": 0,
 }
 
@@ -161,13 +160,12 @@ class Store:
                 interface="chdb",
                 path=str(settings.data_dir),
                 chdb_options=settings.engine_options(),
-                settings=dict(_SESSION),
+                settings=dict(_EMBEDDED_SESSION),
             )
         return clickhouse_connect.get_client(
             dsn=settings.url,
             username=settings.user,
             password=settings.secret(),
-            settings=dict(_SESSION),
             autogenerate_session_id=False,
         )
 

@@ -1,0 +1,389 @@
+"""A ledger in memory: for the sink to write to and for auditors to ask, under the same contract as the real one."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from flowtrack.audit.answers import (
+    AlertAnswer,
+    BooksAnswer,
+    CategoryCount,
+    CompleteUpTo,
+    CoverageAnswer,
+    DeadLetterAnswer,
+    Document,
+    KindCount,
+    OverviewAnswer,
+    PartitionBooks,
+    PartyCount,
+    Range,
+    RuleHits,
+    TrailAnswer,
+    TrailCategory,
+    TrailConsent,
+    TrailEvent,
+)
+from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail, TwoTimes
+from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord, Notice, UsagePolicy
+from flowtrack.domain.decision import SEVERITIES, Alert, DeadLetter
+from flowtrack.domain.instants import from_us, instant_us
+from flowtrack.domain.names import Verdict, worst
+from flowtrack.tracking import rows as tables
+from flowtrack.tracking.ledger import Held, Situation
+from flowtrack.tracking.offsets import Offsets
+from flowtrack.tracking.records import Topic
+from flowtrack.tracking.rows import Block
+
+Row = dict[str, Any]
+
+_ALERT_FIELDS = tuple(name for name in Alert.model_fields if not name.endswith("_at"))
+
+
+class Asked(NamedTuple):
+    """A line of the audit log."""
+
+    asked_at: datetime
+    asker: str
+    question: str
+    subject: str
+
+
+class MemoryLedger:
+    """What the sink writes to (`tracking.ledger.LedgerStore`) and auditors ask (`audit.ledger.Ledger`), in memory.
+
+    Args:
+        clock: gives the instant of a question, for the audit log.
+    """
+
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.tables: dict[str, list[Row]] = {table: [] for table in tables.COLUMNS}
+        self.audit_log: list[Asked] = []
+        self._clock = clock
+        self._tokens: set[tuple[str, str]] = set()
+
+    # ----------------------------------------------------------------------------------------- as the sink's store
+
+    def held(self, table: str) -> Held:
+        """Give the source offsets that `flows` or `consents` holds."""
+        offsets: dict[tuple[str, int], set[int]] = defaultdict(set)
+        for row in self.tables[table]:
+            offsets[row["epoch"], row["source_partition"]].add(row["source_offset"])
+        return {place: Offsets(max(have), _gaps(have, 0)) for place, have in offsets.items()}
+
+    def situations(self) -> dict[Situation, bool]:
+        """Give the situations that have a judgement, and whether with their definition."""
+        return {key: bool(row["attributes"]) for key, row in self._judgements().items()}
+
+    def insert(self, block: Block, token: str) -> None:
+        """Insert a block; again under the same token adds nothing."""
+        if (block.table, token) in self._tokens:
+            return
+        self._tokens.add((block.table, token))
+        names = list(block.columns)
+        added = zip(*block.columns.values(), strict=True)
+        self.tables[block.table] += [dict(zip(names, values, strict=True)) for values in added]
+
+    # ------------------------------------------------------------------------------------------- as auditors' ledger
+
+    def trail(self, question: Trail, *, asker: str) -> TrailAnswer:
+        """Give a subject's trail; who asked is written down first."""
+        self.audit_log.append(Asked(self._clock(), asker, "trail", question.subject))
+        flows = [row for row in self._flows(question) if row["subject"] == question.subject]
+        consents = [row for row in self._consents() if row["subject"] == question.subject]
+        return TrailAnswer(
+            subject=question.subject,
+            as_of=question.as_of,
+            known_at=question.known_at,
+            events=sorted(
+                (_trail_event(group, self._judgements()) for group in _by_event(flows)),
+                key=lambda event: (event.happened_at, event.recorded_at, event.offset),
+            ),
+            consents=sorted(
+                (_trail_consent(row) for row in consents if _within(row, question, "valid_from")),
+                key=lambda consent: (consent.valid_from, consent.recorded_at),
+            ),
+            completeness=self._completeness(),
+        )
+
+    def overview(self, question: Overview) -> OverviewAnswer:
+        """Count the flows."""
+        flows = self._flows(question)
+        by_kind = Counter((group[0]["kind"], _worst(group)) for group in _by_event(flows))
+        by_category = Counter((row["category"], row["verdict"]) for row in flows)
+        shares: dict[str, list[Row]] = defaultdict(list)
+        for row in flows:
+            if row["kind"] == "share":
+                shares[row["recipient"]].append(row)
+        parties = [
+            PartyCount(
+                recipient=recipient,
+                flows=len(group),
+                denied=sum(row["verdict"] == "deny" for row in group),
+                subjects=len({row["subject"] for row in group}),
+            )
+            for recipient, group in shares.items()
+        ]
+        return OverviewAnswer(
+            events=by_kind.total(),
+            flows=len(flows),
+            by_kind=[KindCount(kind=kind, verdict=v, events=n) for (kind, v), n in sorted(by_kind.items())],
+            by_category=[CategoryCount(category=c, verdict=v, flows=n) for (c, v), n in sorted(by_category.items())],
+            parties=sorted(parties, key=lambda party: (-party.flows, party.recipient))[: question.parties_max],
+            completeness=self._completeness(),
+        )
+
+    def alerts(self, question: AlertList) -> AlertAnswer:
+        """Give the alerts in their latest state, the worst and newest first."""
+        latest: dict[str, Row] = {}
+        for row in sorted(self.tables[tables.ALERTS], key=lambda r: (r["recorded_at"], r["count"], r["last_at"])):
+            latest[row["identity"]] = row
+        ordered = sorted(
+            latest.values(), key=lambda r: (-SEVERITIES.index(r["severity"]), -r["last_at"], r["identity"])
+        )
+        alerts = [
+            Alert(
+                **{name: row[name] for name in _ALERT_FIELDS},
+                first_at=from_us(row["first_at"]),
+                last_at=from_us(row["last_at"]),
+            )
+            for row in ordered
+            if question.state in {None, row["state"]}
+        ]
+        return AlertAnswer(alerts=alerts[: question.limit], completeness=self._completeness())
+
+    def coverage(self, question: Coverage) -> CoverageAnswer:
+        """Give how often each rule decided."""
+        judgements = self._judgements()
+        hits = Counter(
+            (row["pack"], rule, row["verdict"])
+            for row in self._flows(question)
+            for rule in judgements.get((row["pack"], row["situation"]), {"rules": []})["rules"]
+        )
+        rules = [RuleHits(pack=p, rule=r, verdict=v, flows=n) for (p, r, v), n in sorted(hits.items())]
+        return CoverageAnswer(rules=rules, completeness=self._completeness())
+
+    def books(self, question: Books) -> BooksAnswer:
+        """Give what the ledger holds of each source partition."""
+        judged: dict[tuple[str, int], set[int]] = defaultdict(set)
+        dead: dict[tuple[str, int], set[int]] = defaultdict(set)
+        stand: Counter[tuple[Any, ...]] = Counter()
+        for row in self.tables[tables.FLOWS]:
+            place = (row["epoch"], row["source_partition"])
+            judged[place].add(row["source_offset"])
+            stand[*place, row["source_offset"], row["category"], row["revision"], row["sign"]] += 1
+        for row in self.tables[tables.DEAD_LETTERS]:
+            if row["topic"] == Topic.EVENTS:
+                dead[row["epoch"], row["source_partition"]].add(row["source_offset"])
+        repeated: Counter[tuple[str, int]] = Counter()
+        for key, times in stand.items():
+            repeated[key[0], key[1]] += times - 1
+        return BooksAnswer(
+            partitions=[
+                _books(place, judged[place], dead[place], repeated[place], question.holes_max)
+                for place in sorted(set(judged) | set(dead))
+            ],
+            flows=sum(row["sign"] for row in self.tables[tables.FLOWS]),
+            completeness=self._completeness(),
+        )
+
+    def dead_letters(self, question: DeadLetterList) -> DeadLetterAnswer:
+        """Give the messages that could not be taken, the newest first."""
+        distinct = {
+            (row["topic"], row["epoch"], row["source_partition"], row["source_offset"]): row
+            for row in self.tables[tables.DEAD_LETTERS]
+        }
+        newest = sorted(
+            distinct.values(),
+            key=lambda r: (-r["recorded_at"], r["topic"], r["source_partition"], -r["source_offset"]),
+        )
+        return DeadLetterAnswer(
+            total=len(distinct),
+            dead_letters=[_dead_letter(row) for row in newest[: question.limit]],
+            completeness=self._completeness(),
+        )
+
+    def consents_all(self) -> Iterator[ConsentRecord]:
+        """Give every consent record once, in the order in which they were recorded."""
+        return iter([_consent_record(row) for row in self._consents()])
+
+    def documents(self) -> list[Document]:
+        """Give the packs and registry documents in their latest version, without those that were removed."""
+        latest: dict[tuple[str, str], Row] = {}
+        for row in sorted(self.tables[tables.DOCUMENTS], key=lambda r: r["recorded_at"]):
+            latest[row["kind"], row["name"]] = row
+        return [
+            Document(
+                kind=row["kind"],
+                name=row["name"],
+                valid_from=from_us(row["valid_from"]),
+                recorded_at=from_us(row["recorded_at"] * 1000),
+                sha256=row["sha256"],
+                body=row["body"],
+            )
+            for row in sorted(latest.values(), key=lambda r: (r["kind"], r["recorded_at"], r["name"]))
+            if not row["removed"]
+        ]
+
+    # ------------------------------------------------------------------------------------------------------- inside
+
+    def _flows(self, question: TwoTimes) -> list[Row]:
+        """Rows that stand at the question's two times: asserted, and not retracted by then."""
+        balance: Counter[tuple[Any, ...]] = Counter()
+        asserted: dict[tuple[Any, ...], Row] = {}
+        for row in self.tables[tables.FLOWS]:
+            if not _within(row, question, "happened_at"):
+                continue
+            key = (row["epoch"], row["source_partition"], row["source_offset"], row["category"], row["revision"])
+            balance[key] += row["sign"]
+            if row["sign"] > 0:
+                asserted[key] = row
+        return [row for key, row in asserted.items() if balance[key] > 0]
+
+    def _judgements(self) -> dict[Situation, Row]:
+        found: dict[Situation, Row] = {}
+        for row in sorted(self.tables[tables.JUDGEMENTS], key=lambda r: bool(r["attributes"])):
+            found[row["pack"], row["situation"]] = row
+        return found
+
+    def _consents(self) -> list[Row]:
+        first: dict[tuple[str, str], Row] = {}
+        for row in sorted(self.tables[tables.CONSENTS], key=lambda r: (r["recorded_at"], r["decision_offset"])):
+            first.setdefault((row["source"], row["event_id"]), row)
+        return list(first.values())
+
+    def _completeness(self) -> CompleteUpTo:
+        newest: dict[tuple[str, int], int] = {}
+        for row in self.tables[tables.FLOWS]:
+            place = (row["epoch"], row["decision_partition"])
+            newest[place] = max(newest.get(place, 0), row["recorded_at"])
+        if not newest:
+            return CompleteUpTo()
+        epoch = max(newest, key=newest.__getitem__)[0]
+        return CompleteUpTo(complete_up_to=from_us(min(ms for (of, _), ms in newest.items() if of == epoch) * 1000))
+
+
+def _within(row: Row, question: TwoTimes, happened: str) -> bool:
+    as_of, known_at = question.as_of, question.known_at
+    return (as_of is None or row[happened] <= instant_us(as_of)) and (
+        known_at is None or row["recorded_at"] * 1000 <= instant_us(known_at)
+    )
+
+
+def _by_event(flows: Iterable[Row]) -> list[list[Row]]:
+    events: dict[tuple[str, int, int], list[Row]] = defaultdict(list)
+    for row in flows:
+        events[row["epoch"], row["source_partition"], row["source_offset"]].append(row)
+    return [sorted(group, key=lambda row: str(row["category"])) for group in events.values()]
+
+
+def _worst(group: list[Row]) -> str:
+    return str(worst([Verdict(row["verdict"]) for row in group]))
+
+
+def _gaps(have: set[int], start: int) -> list[tuple[int, int]]:
+    gaps, expected = [], start
+    for offset in sorted(have):
+        if offset > expected:
+            gaps.append((expected, offset - 1))
+        expected = offset + 1
+    return gaps
+
+
+def _books(place: tuple[str, int], judged: set[int], dead: set[int], repeated: int, limit: int) -> PartitionBooks:
+    every = judged | dead
+    first, last = min(every), max(every)
+    return PartitionBooks(
+        epoch=place[0],
+        partition=place[1],
+        judged=len(judged),
+        dead=len(dead),
+        both=len(judged & dead),
+        first=first,
+        last=last,
+        repeated_rows=repeated,
+        missing=last - first + 1 - len(every),
+        holes=[Range(first=start, last=end) for start, end in _gaps(every, first)][:limit],
+    )
+
+
+def _trail_event(group: list[Row], judgements: dict[Situation, Row]) -> TrailEvent:
+    first = group[0]
+    copied = ("event_id", "kind", "service", "purpose", "basis", "recipient", "dataset", "location", "pack", "registry")
+    return TrailEvent(
+        **{name: first[name] for name in copied},
+        happened_at=from_us(first["happened_at"]),
+        recorded_at=from_us(first["recorded_at"] * 1000),
+        verdict=_worst(group),
+        suspect=bool(first["suspect"]),
+        correlation_id=first["correlation_id"],
+        epoch=first["epoch"],
+        partition=first["source_partition"],
+        offset=first["source_offset"],
+        categories=[_trail_category(row, judgements) for row in group if row["category"]],
+    )
+
+
+def _trail_category(row: Row, judgements: dict[Situation, Row]) -> TrailCategory:
+    judgement = judgements[row["pack"], row["situation"]]
+    copied = ("severity", "rules", "clauses", "reasons", "notes", "gaps")
+    return TrailCategory(
+        **{name: judgement[name] for name in copied},
+        category=row["category"],
+        verdict=row["verdict"],
+        consent=row["consent"],
+        situation=f"{row['situation']:016x}",
+        revision=row["revision"],
+    )
+
+
+def _scope(row: Row) -> UsagePolicy | None:
+    return UsagePolicy.model_validate_json(row["scope"]) if row["scope"] else None
+
+
+def _notice(row: Row) -> Notice | None:
+    return Notice.model_validate_json(row["notice"]) if row["notice"] else None
+
+
+def _trail_consent(row: Row) -> TrailConsent:
+    return TrailConsent(
+        **{name: row[name] for name in ("event_id", "record", "kind", "state")},
+        valid_from=from_us(row["valid_from"]),
+        recorded_at=from_us(row["recorded_at"] * 1000),
+        expires=None if row["expires"] is None else from_us(row["expires"]),
+        scope=_scope(row),
+        notice=_notice(row),
+    )
+
+
+def _consent_record(row: Row) -> ConsentRecord:
+    return ConsentRecord(
+        specversion="1.0",
+        id=row["event_id"],
+        source=row["source"],
+        type=CONSENT_TYPE,
+        subject=row["subject"],
+        time=from_us(row["valid_from"]),
+        data=ConsentData(
+            record=row["record"],
+            kind=row["kind"],
+            state=row["state"],
+            scope=_scope(row),
+            notice=_notice(row),
+            expires=None if row["expires"] is None else from_us(row["expires"]),
+            method=row["method"] or None,
+            country=row["country"] or None,
+        ),
+    )
+
+
+def _dead_letter(row: Row) -> DeadLetter:
+    copied = ("topic", "epoch", "code", "field", "detail", "size_bytes", "sha256")
+    return DeadLetter(
+        **{name: row[name] for name in copied},
+        partition=row["source_partition"],
+        offset=row["source_offset"],
+        received_at=from_us(row["received_at"] * 1000),
+    )
