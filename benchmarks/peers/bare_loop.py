@@ -52,11 +52,12 @@ def main(group: str) -> None:
         records = consumer.consume(_BATCH, 0.05)
         ends: dict[int, int] = {}
         for record in records:
-            if record.error():
+            partition, offset, value = record.partition(), record.offset(), record.value()
+            if record.error() or partition is None or offset is None or value is None:
                 continue
-            decode(record.value())
-            producer.produce("flowtrack.amendments", _DECISION, record.key(), record.partition())
-            ends[record.partition()] = record.offset() + 1
+            decode(value)
+            producer.produce("flowtrack.amendments", _DECISION, record.key(), partition)
+            ends[partition] = offset + 1
         if ends:
             producer.flush(30)
             consumer.commit(

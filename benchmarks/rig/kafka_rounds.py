@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +116,7 @@ def measure(command: list[str], settings: KafkaSettings, group: str, folder: Pat
             child = subprocess.Popen(command, env=environment(settings, ready), stdout=output, stderr=output)
         try:
             process = psutil.Process(child.pid)
-            _wait(lambda: ready.exists(), child, _READY_S)
+            _wait(ready.exists, child, _READY_S)
             begun, cpu_begun = time.monotonic(), _cpu_s(process)
             _wait(lambda: committed_total(offsets, places) >= ends, child, _DONE_S)
             wall_s, cpu_s = time.monotonic() - begun, _cpu_s(process) - cpu_begun
@@ -132,10 +132,10 @@ def _cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _wait(done: object, child: subprocess.Popen[bytes], within_s: float) -> None:
+def _wait(done: Callable[[], bool], child: subprocess.Popen[bytes], within_s: float) -> None:
     deadline = time.monotonic() + within_s
     pause = threading.Event()
-    while not done():  # type: ignore[operator]  # a condition without arguments
+    while not done():
         if child.poll() is not None:
             raise RuntimeError(f"the worker ended with {child.returncode}, see its log")
         if time.monotonic() > deadline:

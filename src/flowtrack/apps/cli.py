@@ -13,6 +13,7 @@ import typer
 
 from flowtrack.apps.check_cli import check
 from flowtrack.apps.policy_cli import app as policy
+from flowtrack.apps.registry_cli import app as registry_app
 from flowtrack.apps.worker import WorkerKind
 from flowtrack.errors import FlowtrackError, PackError
 
@@ -35,6 +36,7 @@ deadletters = typer.Typer(help="Messages that could not be taken.", no_args_is_h
 app.add_typer(worker, name="worker")
 app.add_typer(topics, name="topics")
 app.add_typer(policy, name="policy")
+app.add_typer(registry_app, name="registry")
 app.add_typer(deadletters, name="deadletters")
 app.command("check")(check)
 

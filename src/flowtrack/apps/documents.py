@@ -36,10 +36,12 @@ def registry_document(path: Path) -> Document:
     import yaml
     from pydantic import ValidationError
 
-    from flowtrack.domain.registry import RegistryDocument
+    from flowtrack.domain.registry import RegistryDocument, registry_of
+    from flowtrack.policy.reading import load_yaml
 
     try:
-        document = RegistryDocument.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        document = RegistryDocument.model_validate(load_yaml(path.read_text(encoding="utf-8")))
+        registry_of([document])  # entries that contradict themselves are refused before anybody sees them
     except OSError as error:
         raise RegistryError(f"cannot read `{path}`: {error.strerror}", help="name a registry file") from error
     except yaml.YAMLError as error:

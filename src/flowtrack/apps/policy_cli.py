@@ -61,3 +61,14 @@ def clauses(
     from flowtrack.apps.policy_commands import clauses as run
 
     raise typer.Exit(run(only or [], pack, as_json=json))
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of a pack; without it the default pack.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Validate a pack and publish it on the policies topic: it is in force from its `effective_from`."""
+    from flowtrack.apps.policy_commands import publish as run
+
+    raise typer.Exit(run(folder, as_json=json))

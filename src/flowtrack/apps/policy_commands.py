@@ -20,7 +20,7 @@ from flowtrack.policy.explain import CategoryExplanation
 from flowtrack.policy.explain import explain as explain_category
 from flowtrack.policy.judge import Judge
 from flowtrack.policy.pack import Pack, load_pack
-from flowtrack.policy.validate import pack_problems, run_cases
+from flowtrack.policy.validate import accept_pack, pack_problems, run_cases
 
 EXIT_FAILED, EXIT_UNREADABLE = 1, 2
 
@@ -214,3 +214,25 @@ def _print(text: str) -> None:
 
 def _print_json(value: object) -> None:
     _print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def publish(folder: Path | None, *, as_json: bool) -> int:
+    """Publish a pack that passes validation.
+
+    Raises:
+        PackError: it is refused.
+        DeliveryError: the broker did not take it.
+    """
+    from flowtrack.adapters.kafka.settings import KafkaSettings
+    from flowtrack.apps.documents import default_pack_document, pack_document
+    from flowtrack.apps.documents import publish as send
+    from flowtrack.apps.settings import read
+
+    accept_pack(pack_files(folder))
+    document = default_pack_document() if folder is None else pack_document(folder)
+    send(read(KafkaSettings), [document.output()])
+    if as_json:
+        _print_json({"published": document.key, "topic": document.topic})
+    else:
+        _print(f"published {document.key} on {document.topic}")
+    return 0
