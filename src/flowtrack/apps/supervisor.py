@@ -28,6 +28,7 @@ _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 _DEATHS_MAX = 5  # within the window: then it is not chance
 _DEATHS_WINDOW_S = 60.0
 _LOG_TAIL_LINES = 8
+_END_S = 5.0  # for those that are still there at the very end; after a failure there is nothing to wait for
 _KILLED_WITHIN_S = 5.0  # after SIGKILL only the kernel stands between a process and its end
 
 
@@ -85,8 +86,13 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._watcher.join()
-        for name in reversed(list(self._children)):
-            self.stop(name, timeout_s=_KILLED_WITHIN_S)
+        children = list(self._children.values())
+        for child in children:  # all at once: whoever wants an order has stopped them before
+            child.stopping = True
+            child.process.terminate()
+        deadline_s = time.monotonic() + (0.0 if self.failed.is_set() else _END_S)
+        for child in children:
+            self.stop(child.part.name, max(0.0, deadline_s - time.monotonic()))
 
     @property
     def pids(self) -> dict[str, int]:
