@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def open_ledger(data_dir: Path) -> Iterator[Ledger]:
     """Give the ledger that the settings name; without any, that of an embedded Flowtrack.
 
-    Only one process can open the embedded store: while one runs, it is asked over HTTP.
+    Only one process can open the embedded store: while one runs, it is asked over HTTP.  A sink that was started by
+    itself is found by `FLOWTRACK_HTTP__PORT`.
 
     Raises:
         StoreError: there is no ledger, or it cannot be opened.
@@ -32,11 +33,11 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
 
     settings = read(ClickHouseSettings)
     directory = DataDirectory(data_dir)
-    running = directory.running() if settings.embedded else None
-    if running is not None:
+    service = _service(directory) if settings.embedded else ""
+    if service:
         from flowtrack.adapters.http.client import LedgerClient
 
-        with LedgerClient(running.ledger) as client:
+        with LedgerClient(service) as client:
             yield client
         return
     if settings.embedded:
@@ -51,6 +52,17 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         return
     with _opened(settings) as ledger:
         yield ledger
+
+
+def _service(directory: DataDirectory) -> str:
+    """Give the address of the sink that holds the embedded store; empty where none runs, as far as is known."""
+    from flowtrack.adapters.http.settings import HOST, HttpSettings
+
+    running = directory.running()
+    if running is not None:
+        return running.ledger
+    http = read(HttpSettings)
+    return f"http://{HOST}:{http.port}" if "port" in http.model_fields_set else ""
 
 
 @contextmanager
