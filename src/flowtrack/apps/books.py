@@ -93,6 +93,6 @@ def table_of(accounts: list[Account]) -> Table:
         ]
         for account in accounts
     ]
-    columns = ["epoch", "partition", "published", "judged", "dead letters", "missing", "twice", "balanced"]
-    note = "published = judged + dead letters, each offset once"
+    columns = ["epoch", "p", "published", "judged", "dead", "missing", "twice", "balanced"]
+    note = "p is the partition; published = judged + dead letters, each offset once"
     return Table("Reconciliation: events, by partition", columns, rows, note)

@@ -18,7 +18,7 @@ EX_CONFIG = 78
 """Exit status, of sysexits.h, of a process that can't run as it is configured: starting it again is of no use."""
 
 _STANDARD_INPUT = 0
-_GRACE_S = 10.0  # for an ordered end once the supervisor is gone; then the process is ended as it is
+_GRACE_S = 5.0  # for an ordered end once the supervisor is gone; then the process is ended as it is
 
 
 def report_ready(text: str = "") -> None:

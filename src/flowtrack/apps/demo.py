@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import sys
 import tempfile
 import time
@@ -62,6 +63,7 @@ def run(*, events: int, subjects: int, seed: int, as_json: bool, keep: Path | No
         RuntimeStateError: the processes do not start, or cannot be kept alive.
     """
     configure("demo", level=logging.WARNING)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind, as with Ctrl-C
     from flowtrack.sample.options import SampleOptions
 
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()

@@ -31,6 +31,7 @@ _STYLES = {
     "no": "bold red",
 }
 """How words look that mean something; the words themselves say it too."""
+_SHORT = 16  # columns so narrow are never folded: it is the long ones that give way
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,8 @@ def _print_rich_table(console: Console, table: Table) -> None:
     shown = RichTable(title=Text(table.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
     for number, column in enumerate(table.columns):
         numeric = bool(table.rows) and all(isinstance(row[number], int) for row in table.rows)
-        shown.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        short = max((width_of(_cell(row[number])) for row in table.rows), default=0) <= _SHORT
+        shown.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=short)
     for row in table.rows:
         shown.add_row(*(Text(_cell(value), style=_STYLES.get(str(value), "")) for value in row))
     console.print(shown)
