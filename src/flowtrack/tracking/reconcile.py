@@ -157,21 +157,12 @@ def _inside(held: PartitionBooks, progress: GroupProgress) -> int:
 
 
 def _missing_ranges(held: PartitionBooks, progress: GroupProgress, ledger: int) -> list[Range]:
-    """Where offsets are missing: before the ledger's first, in its holes, and after its last."""
+    """Where offsets are missing of what was read: before the ledger's first, in its holes, and after its last."""
     end = progress.committed - 1
-    if not ledger:
-        return [Range(first=progress.start, last=end)] if end >= progress.start else []
-    ranges = []
-    if held.first > progress.start:
-        ranges.append(Range(first=progress.start, last=held.first - 1))
-    ranges += [
-        Range(first=max(hole.first, progress.start), last=min(hole.last, end))
-        for hole in held.holes
-        if hole.first <= end and hole.last >= progress.start
-    ]
-    if end > held.last:
-        ranges.append(Range(first=held.last + 1, last=end))
-    return ranges
+    holes = [(hole.first, hole.last) for hole in held.holes]
+    lacking = [(0, held.first - 1), *holes, (held.last + 1, end)] if ledger else [(0, end)]
+    clipped = ((max(first, progress.start), min(last, end)) for first, last in lacking)
+    return [Range(first=first, last=last) for first, last in clipped if first <= last]
 
 
 def _advice(partitions: list[PartitionReconciliation], unknown: list[int]) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from urllib3.exceptions import HTTPError
@@ -18,7 +20,7 @@ _HELP = {
     _TOO_MANY_PARTS: "wait until merges have caught up; the sink tries again by itself",
     _AUTHENTICATION_FAILED: "check FLOWTRACK_CLICKHOUSE__USER and the password",
 }
-_HELD = "Cannot lock file"
+_LOCK_FILE = "status"
 _OTHER_PATH = "cannot connect with different path"
 
 
@@ -49,27 +51,42 @@ def ours(where: str) -> Iterator[None]:
 
 
 @contextmanager
-def opening(where: str) -> Iterator[None]:
+def opening(directory: Path | None) -> Iterator[None]:
     """Like `ours`, for opening a store: a directory that another process holds is said to be so.
+
+    Args:
+        directory: of the embedded engine; None for a server.
 
     Raises:
         RuntimeStateError: another process has the directory open, or this process has another one open.
     """
+    where = "clickhouse" if directory is None else str(directory)
     try:
         with ours(where):
             yield
     except StoreError as error:
-        cause = str(error.__cause__)
-        if _HELD in cause:
+        if directory is not None and _is_held(directory):
             raise RuntimeStateError(
                 "the ledger's directory is open in another process",
                 where=where,
                 help="ask that process over HTTP (FLOWTRACK_HTTP__PORT), or stop `flowtrack up`",
             ) from error
-        if _OTHER_PATH in cause:
+        if _OTHER_PATH in str(error.__cause__):
             raise RuntimeStateError(
                 "this process has another ledger's directory open",
                 where=where,
                 help="close it first: one process holds one embedded engine",
             ) from error
         raise
+
+
+def _is_held(directory: Path) -> bool:
+    """Whether another process has the engine's lock; the engine itself says so on standard error only."""
+    try:
+        with (directory / _LOCK_FILE).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given back at once, when the file is closed
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # no lock file: the fault is another one
+    return False

@@ -55,7 +55,7 @@ class Store:
         """
         if self._client is not None:
             return self
-        with opening(str(self.settings.data_dir) if self.settings.embedded else "clickhouse"):
+        with opening(self.settings.data_dir if self.settings.embedded else None):
             client = self._connect()
             try:
                 client.command(f"CREATE DATABASE IF NOT EXISTS {self.settings.database}")

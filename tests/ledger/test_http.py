@@ -1,0 +1,130 @@
+"""The ledger's service and its client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from flowtrack.adapters.http.client import LedgerClient
+from flowtrack.adapters.http.server import LoopbackServer
+from flowtrack.adapters.http.service import build_app
+from flowtrack.audit.answers import OverviewAnswer
+from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail
+from flowtrack.domain.consent import ConsentRecord
+from flowtrack.errors import RuntimeStateError, StoreError
+from flowtrack.testing.ledger import MemoryLedger
+from flowtrack.tracking.ledger import LedgerWriter
+from tests.ledger.conftest import clock
+from tests.ledger.day import START, a_day, subject_of
+
+SUBJECT = subject_of(2)
+
+
+class BrokenLedger(MemoryLedger):
+    """A ledger whose store is away."""
+
+    def overview(self, question: Overview) -> OverviewAnswer:  # noqa: ARG002 - the protocol's
+        """Fail."""
+        raise StoreError("the store does not answer", where="here", help="start it")
+
+    def consents_all(self) -> Iterator[ConsentRecord]:
+        """Break off after the first."""
+        yield from list(super().consents_all())[:1]
+        raise StoreError("the store does not answer")
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    """A ledger with a day in it."""
+    ledger = MemoryLedger(clock)
+    LedgerWriter(ledger, "run").process(a_day(60))
+    return ledger
+
+
+@pytest.fixture
+def url(ledger: MemoryLedger) -> Iterator[str]:
+    """Where it answers over HTTP."""
+    registry = CollectorRegistry()
+    Counter("flowtrack_test", "a counter", registry=registry).inc()
+    with LoopbackServer(build_app(ledger, metrics=registry), 0) as server:
+        yield server.url
+
+
+def test_answers_come_over_http_as_they_are(ledger: MemoryLedger, url: str) -> None:
+    """Every question has the same answer whether the ledger is asked itself or through its service."""
+    trail = Trail(subject=SUBJECT, as_of=START.replace(minute=1), known_at=START.replace(year=2027))
+    with LedgerClient(url) as client:
+        assert client.trail(trail, asker="a") == ledger.trail(trail, asker="a")
+        assert client.overview(Overview(as_of=START)) == ledger.overview(Overview(as_of=START))
+        assert client.overview(Overview()) == ledger.overview(Overview())
+        assert client.alerts(AlertList(state="open")) == ledger.alerts(AlertList(state="open"))
+        assert client.coverage(Coverage()) == ledger.coverage(Coverage())
+        assert client.books(Books(holes_max=3)) == ledger.books(Books(holes_max=3))
+        assert client.dead_letters(DeadLetterList(limit=2)) == ledger.dead_letters(DeadLetterList(limit=2))
+        assert list(client.consents_all()) == list(ledger.consents_all())
+        assert client.documents() == ledger.documents()
+        assert client.ready() == ""
+
+
+def test_who_asked_is_written_down(ledger: MemoryLedger, url: str) -> None:
+    """The audit log of the process that answers names who asked the client."""
+    with LedgerClient(url) as client:
+        client.trail(Trail(subject=SUBJECT), asker="auditor:jo")
+    assert [(asked.asker, asked.subject) for asked in ledger.audit_log] == [("auditor:jo", SUBJECT)]
+
+
+def test_a_wrong_question_is_refused_without_its_value(url: str) -> None:
+    """The answer names the parameter at fault and not what it held, which may be a person's name."""
+    answer = httpx.get(f"{url}/trail/jane.doe@example.org")
+    assert answer.status_code == 422
+    assert "subject" in answer.json()["error"]
+    assert "jane" not in answer.text
+    assert httpx.get(f"{url}/overview", params={"as_of": "yesterday"}).status_code == 422
+
+
+def test_only_requests_for_this_machine_are_answered(url: str) -> None:
+    """A web page that lets its own name point here gets nothing."""
+    assert httpx.get(f"{url}/healthz").status_code == 200
+    assert httpx.get(f"{url}/healthz", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_readiness_says_why_not(ledger: MemoryLedger) -> None:
+    """Alive and ready are two things; what is waited for is named."""
+    with LoopbackServer(build_app(ledger, reason=lambda: "no partition"), 0) as server:
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        answer = httpx.get(f"{server.url}/readyz")
+        with LedgerClient(server.url) as client:
+            assert client.ready() == "no partition"
+    assert (answer.status_code, answer.json()["reason"]) == (503, "no partition")
+
+
+def test_metrics_are_shown(url: str) -> None:
+    """What the process counts stands under /metrics."""
+    assert "flowtrack_test_total 1.0" in httpx.get(f"{url}/metrics").text
+
+
+def test_an_error_of_the_store_reaches_who_asked() -> None:
+    """What was wrong and what to do comes over HTTP; consents that break off are never taken for all."""
+    ledger = BrokenLedger(clock)
+    LedgerWriter(ledger, "run").process(a_day(60))
+    with LoopbackServer(build_app(ledger), 0) as server, LedgerClient(server.url) as client:
+        with pytest.raises(StoreError, match="does not answer") as refused:
+            client.overview(Overview())
+        with pytest.raises(StoreError):
+            list(client.consents_all())
+    assert (refused.value.where, refused.value.help) == ("here", "start it")
+
+
+def test_a_ledger_that_is_not_there_is_said_so() -> None:
+    """Nobody on the port: the error says what to start."""
+    with LedgerClient("http://127.0.0.1:9") as client, pytest.raises(StoreError, match="does not answer"):
+        client.books(Books())
+
+
+def test_a_port_in_use_is_said_so(url: str, ledger: MemoryLedger) -> None:
+    """A second service on the port is refused at its start."""
+    with pytest.raises(RuntimeStateError, match="in use"):
+        LoopbackServer(build_app(ledger), int(url.rpartition(":")[2])).start()
