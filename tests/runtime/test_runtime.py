@@ -113,6 +113,11 @@ def test_a_taken_port_names_who_has_it(directory: DataDirectory) -> None:
         assert runtime.supervisor.pids == {}
 
 
+def test_a_chosen_port_is_none_that_clients_get() -> None:
+    """Ports that are chosen lie below those that the system gives to client connections."""
+    assert all(20_000 <= free_port() < 32_768 for _ in range(100))
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """What came of a small day in which checker, store and alerter were killed."""

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 
 from flowtrack.errors import RuntimeStateError
 
 HOST = "127.0.0.1"
+_RANGE = range(20_000, 32_000)  # below the client ports of Linux (from 32,768) and of others (from 49,152)
+_TRIES = 100
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
+    """Give a port that nobody uses now, and that no client connection takes by chance a moment later.
+
+    A port that the system itself gives lies in the range from which it serves client connections, too: between the
+    question and its use somebody may have got it.
+
+    Raises:
+        RuntimeStateError: none of many ports is free.
+    """
+    for _ in range(_TRIES):
+        port = _RANGE.start + secrets.randbelow(len(_RANGE))
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
         return port
+    raise RuntimeStateError(
+        f"no free port found between {_RANGE.start} and {_RANGE.stop}",
+        where=HOST,
+        help="look for what listens on so many, or for what forbids to listen",
+    )
 
 
 def check_free(port: int) -> None:
