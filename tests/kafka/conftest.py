@@ -20,6 +20,7 @@ from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.replay import read_topic
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.source import OnPoison, Source
+from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Output, Processor, Record
 from tests.rig.kafka import NoKafkaError, real_kafka
 
@@ -35,6 +36,13 @@ def until(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
         if time.monotonic() > deadline_s:
             pytest.fail(f"did not come true within {within_s:g} s")
         pause.wait(0.02)
+
+
+def _has_partitions(log: LogOffsets, topic: str) -> bool:
+    try:
+        return log.partitions(topic) == list(range(PARTITIONS))
+    except BrokerError:  # made, but not known everywhere yet
+        return False
 
 
 @dataclass
@@ -56,7 +64,7 @@ class Rig:
             admin = AdminClient(self.settings.librdkafka())
             admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(WITHIN_S)
         log = LogOffsets(self.settings)
-        until(lambda: log.partitions(topic) == list(range(PARTITIONS)))
+        until(lambda: _has_partitions(log, topic))
         return topic
 
     def produce(self, topic: str, values: Sequence[bytes], partition: int | None = None) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from pydantic import SecretStr
 
+from flowtrack.adapters.kafka import topics
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.topics import COPARTITIONED, SHAPES, check_topics, create_topics
 from flowtrack.errors import BrokerError
@@ -85,3 +87,18 @@ def _passes(settings: KafkaSettings) -> bool:
     except BrokerError:
         return False
     return True
+
+
+def test_a_barred_way_is_named(embedded: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong credentials are told from a broker that is away, with the settings to check."""
+    monkeypatch.setattr(topics, "_TIMEOUT_S", 1.0)
+    address = embedded.settings.bootstrap_servers
+    barred = KafkaSettings(
+        bootstrap_servers=address,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_username="u",
+        sasl_password=SecretStr("open sesame"),
+    )
+    with pytest.raises(BrokerError, match=r"_AUTHENTICATION.*FLOWTRACK_KAFKA__SASL_USERNAME") as caught:
+        check_topics(barred)
+    assert "open sesame" not in str(caught.value)

@@ -17,7 +17,7 @@ from typing import Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from flowtrack.adapters.kafka import metrics
-from flowtrack.adapters.kafka.faults import BatchUndoneError, broker_error, kafka_error
+from flowtrack.adapters.kafka.faults import BatchUndoneError, broker_error, kafka_error, passes
 from flowtrack.adapters.kafka.lag import Place
 from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.settings import KafkaSettings
@@ -236,7 +236,7 @@ def _persist(call: Callable[[float], object], timeout_s: float, stopping: Callab
             call(timeout_s)
         except KafkaException as error:
             cause = kafka_error(error)
-            if cause.fatal() or cause.txn_requires_abort() or not cause.retriable() or stopping():
+            if cause.fatal() or cause.txn_requires_abort() or not passes(error) or stopping():
                 raise
             if time.monotonic() - began_s < _FULL_QUEUE_POLL_S:
                 _PAUSE.wait(_FULL_QUEUE_POLL_S)

@@ -26,6 +26,27 @@ _HELP = {
 }
 
 
+# Nothing can be reached, or nobody lets us in: what a worker that is not ready has to say.
+WAY_BARRED = {
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - (likewise)
+    KafkaError._AUTHENTICATION,  # noqa: SLF001 - (likewise)
+    KafkaError._SSL,  # noqa: SLF001 - (likewise)
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+}
+
+
+# A partition or a group is between two leaders, e.g. just made: within moments there is one again.
+_PASSING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+
+
 class BatchUndoneError(BrokerError):
     """A batch was not closed and left nothing behind; the same records come again."""
 
@@ -39,6 +60,14 @@ def broker_error(error: KafkaError | KafkaException, where: str = "") -> BrokerE
         where=where,
         help=_HELP.get(cause.code(), "look into the broker's log"),
     )
+
+
+def passes(error: Exception) -> bool:
+    """Whether the same call is worth making again in a moment."""
+    if not isinstance(error, KafkaException):
+        return False
+    cause = kafka_error(error)
+    return cause.retriable() or cause.code() in _PASSING
 
 
 def kafka_error(error: KafkaError | KafkaException) -> KafkaError:

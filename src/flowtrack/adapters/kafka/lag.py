@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import ParamSpec, Self, TypeVar
 
 import stamina
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from flowtrack.adapters.kafka.faults import broker_error, kafka_error
+from flowtrack.adapters.kafka.faults import broker_error, passes
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.errors import BrokerError
 
 Place = tuple[str, int]  # topic and partition
 _TIMEOUT_S = 10.0
-_MOVING = {
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-}
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-def _moves(error: Exception) -> bool:
-    """Whether a partition is between two leaders."""
-    return isinstance(error, KafkaException) and kafka_error(error).code() in _MOVING
+def _again(timeout_s: float) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Make a call again, for so long at most, while it fails for what passes within moments."""
+    return stamina.retry(on=passes, timeout=timeout_s, attempts=None, wait_initial=0.02, wait_jitter=0.02, wait_max=0.5)
 
 
 class LogOffsets:
@@ -73,8 +69,7 @@ class LogOffsets:
         if not question:
             return {}
 
-        # A partition that is just made, or whose leader has just gone, has a new leader within moments.
-        @stamina.retry(on=_moves, timeout=timeout_s, attempts=None, wait_initial=0.02, wait_jitter=0.02, wait_max=0.5)
+        @_again(timeout_s)
         def ask() -> dict[Place, int]:
             futures = self._admin.list_offsets(
                 question, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s
@@ -107,14 +102,7 @@ class GroupOffsets:
         Raises:
             BrokerError: the broker does not answer.
         """
-        try:
-            answer = self._consumer.committed([TopicPartition(*place) for place in places], timeout_s)
-        except KafkaException as error:
-            raise broker_error(error, f"group {self.group}") from error
-        for at in answer:
-            if at.error is not None:
-                raise broker_error(at.error, f"group {self.group}, {at.topic}/{at.partition}")
-        return {(at.topic, at.partition): at.offset for at in answer if at.offset >= 0}
+        return committed_by(self._consumer, self.group, places, timeout_s)
 
     def close(self) -> None:
         """Close the connection."""
@@ -125,6 +113,23 @@ class GroupOffsets:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def committed_by(consumer: Consumer, group: str, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
+    """Give what a consumer's group has committed; a place where nothing is committed is left out.
+
+    Raises:
+        BrokerError: the broker does not answer.
+    """
+    question = [TopicPartition(*place) for place in places]
+    try:
+        answer = _again(timeout_s)(consumer.committed)(question, timeout_s)
+    except KafkaException as error:
+        raise broker_error(error, f"group {group}") from error
+    for at in answer:
+        if at.error is not None:
+            raise broker_error(at.error, f"group {group}, {at.topic}/{at.partition}")
+    return {(at.topic, at.partition): at.offset for at in answer if at.offset >= 0}
 
 
 def committed_offsets(settings: KafkaSettings, group: str, topic: str) -> dict[int, int]:

@@ -24,6 +24,7 @@ class Plan:
         windows: bounds what is in flight in output topics that have one.
         batch_records_max: records a batch, state records apart.
         batch_wait_s: how long a batch may fill.
+        answer_within_s: an agent that takes longer over a call is dead, and the process leaves.
     """
 
     name: str
@@ -34,3 +35,4 @@ class Plan:
     windows: tuple[Window, ...] = ()
     batch_records_max: int = 8_000
     batch_wait_s: float = 0.05
+    answer_within_s: float = 15.0

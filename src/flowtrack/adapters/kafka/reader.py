@@ -14,8 +14,8 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from flowtrack.adapters.kafka import metrics
-from flowtrack.adapters.kafka.faults import broker_error
-from flowtrack.adapters.kafka.lag import LogOffsets, Place
+from flowtrack.adapters.kafka.faults import WAY_BARRED, broker_error
+from flowtrack.adapters.kafka.lag import LogOffsets, Place, committed_by
 from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.replay import read_partition, record_of
 from flowtrack.adapters.kafka.settings import KafkaSettings
@@ -66,7 +66,7 @@ class Reader:
         self._gained = gained
         self._lost = lost
         self._log = LogOffsets(settings)
-        own = {"auto.offset.reset": "error", "error_cb": self._on_error}
+        own = {"auto.offset.reset": "error", "enable.partition.eof": True, "error_cb": self._on_error}
         self.consumer = Consumer(
             {
                 **settings.consumer(plan.group),
@@ -79,11 +79,12 @@ class Reader:
         )
         self._state = None
         if plan.state_topic is not None:
-            self._state = Consumer({**settings.consumer(plan.group), **own, "enable.partition.eof": True})
+            self._state = Consumer({**settings.consumer(plan.group), **own})
         self._next: dict[Place, int] = {}
         self._empty_to: dict[Place, int] = {}  # no records up to here: compacted away, or a transaction's marker
         self._silent: set[Place] = set()  # state partitions that have delivered nothing since they were taken over
-        self._held = Batch([], {})
+        self._held = Batch([], {})  # fetched, and waiting for the state that it rests on
+        self._state_until: dict[Place, int] | None = None  # where the state topic ended then; none: not asked yet
 
     # -- partitions come and go ------------------------------------------------------------------------------------
 
@@ -128,7 +129,8 @@ class Reader:
         """Forget all partitions: they go to other workers."""
         for partition in sorted({at[1] for at in self._next}):
             self._lost(partition)
-        self._next, self._held = {}, Batch([], {})
+        self._next = {}
+        self._hold(Batch([], {}))
         if self._state is not None:
             self._state.unassign()
         self._status.partitions = ()
@@ -156,18 +158,11 @@ class Reader:
 
     def _begins(self, places: list[Place]) -> tuple[dict[Place, int], dict[Place, int]]:
         """Give where to go on: the committed offset, or the log's start where nothing was ever committed."""
-        try:
-            answer = self.consumer.committed([TopicPartition(*at) for at in places], _COMMITTED_S)
-        except KafkaException as error:
-            raise broker_error(error, f"group {self._plan.group}") from error
+        committed = committed_by(self.consumer, self._plan.group, places, _COMMITTED_S)
         starts, ends = self._log.starts(places), self._log.ends(places)
         begins = dict(starts)
-        for at in answer:
-            if at.error is not None:
-                raise broker_error(at.error, f"group {self._plan.group}, {at.topic}/{at.partition}")
-            place = (at.topic, at.partition)
-            if at.offset >= 0:
-                begins[place] = self._in_range(place, at.offset, starts[place], ends[place])
+        for at, offset in committed.items():
+            begins[at] = self._in_range(at, offset, starts[at], ends[at])
         return begins, starts
 
     def _learn_leaders(self, topics: set[str]) -> None:
@@ -202,11 +197,8 @@ class Reader:
             BrokerError: a consumer failed for good.
         """
         if not self._held.records:
-            try:
-                messages = self.consumer.consume(self._plan.batch_records_max, self._plan.batch_wait_s)
-            except KafkaException as error:
-                raise broker_error(error, f"group {self._plan.group}") from error
-            self._held = self._take(messages)
+            messages = self._consume(self.consumer, self._plan.batch_records_max, self._plan.batch_wait_s)
+            self._hold(self._take(messages))
         if self._state is None:
             return self._release([], {})
         state, complete = self._fetch_state(self._state, wait=bool(self._held.records))
@@ -220,7 +212,7 @@ class Reader:
         Raises:
             BrokerError: see `take_over`.
         """
-        self._held = Batch([], {})
+        self._hold(Batch([], {}))
         if not self._next:
             return
         begins, _ = self._begins(list(self._next))
@@ -240,11 +232,19 @@ class Reader:
         """
         lags = dict.fromkeys(self._plan.topics, 0)
         for at, end in self._log.ends(list(self._next)).items():
-            lags[at[0]] += max(0, end - self._next[at])
+            lags[at[0]] += max(0, end - self._read_to(at))
         return lags
 
+    def _read_to(self, place: Place) -> int:
+        """Give up to where a log has been read; offsets at its end may be no records."""
+        return max(self._next[place], self._empty_to.get(place, 0))
+
+    def _hold(self, batch: Batch) -> None:
+        self._held, self._state_until = batch, None
+
     def _release(self, records: list[Record], ends: dict[Place, int]) -> Batch:
-        held, self._held = self._held, Batch([], {})
+        held = self._held
+        self._hold(Batch([], {}))
         return Batch(records + held.records, ends | held.ends)
 
     def _fetch_state(self, consumer: Consumer, *, wait: bool) -> tuple[Batch, bool]:
@@ -253,31 +253,50 @@ class Reader:
         When the batch is full of state, it goes alone, and what waits for it waits for the next.
         """
         room = self._plan.batch_records_max
-        if not wait:
-            return self._take(consumer.consume(room, 0)), True
-        owned = [at for at in self._next if at[0] == self._plan.state_topic]
-        try:
-            ends = self._log.ends(owned, _STATE_WAIT_S)
-        except BrokerError as error:
-            _log.warning("state topic not asked in time", worker=self._plan.name, error=str(error))
-            metrics.OVERTAKEN.labels(self._plan.name).inc()
-            return self._take(consumer.consume(room, 0)), True
+        ends = self._state_ends() if wait else {}
         batch = Batch([], {})
-        deadline_s = time.monotonic() + (_STATE_FIRST_WAIT_S if self._silent else _STATE_WAIT_S)
-        while missing := sum(max(0, end - max(self._next[at], self._empty_to.get(at, 0))) for at, end in ends.items()):
+        if not ends:
+            return self._take(self._consume(consumer, room, 0)), True
+        deadline_s = time.monotonic() + self._state_wait_s()
+        while missing := sum(max(0, end - self._read_to(at)) for at, end in ends.items()):
             if len(batch.records) >= room:
                 return batch, False
             rest_s = deadline_s - time.monotonic()
             # Asking for exactly what is missing returns at once when it is there.
-            messages = consumer.consume(min(missing, room - len(batch.records)), max(0.0, rest_s))
+            messages = self._consume(consumer, min(missing, room - len(batch.records)), max(0.0, rest_s))
             if messages:
                 more = self._take(messages)
                 batch = Batch(batch.records + more.records, batch.ends | more.ends)
-                deadline_s = time.monotonic() + _STATE_WAIT_S  # it comes: a bound on silence, not on length
+                deadline_s = time.monotonic() + self._state_wait_s()  # it comes: a bound on silence, not on length
             elif rest_s <= 0:
-                metrics.OVERTAKEN.labels(self._plan.name).inc()
+                self._overtake("the state topic is silent")
                 break
         return batch, True
+
+    def _state_ends(self) -> dict[Place, int]:
+        """Give where the state topic ended when the batch in hand was fetched; empty when the broker is too slow."""
+        if self._state_until is None:
+            owned = [at for at in self._next if at[0] == self._plan.state_topic]
+            try:
+                self._state_until = self._log.ends(owned, self._state_wait_s())
+            except BrokerError as error:
+                self._overtake(str(error))
+                self._state_until = {}
+        return self._state_until
+
+    def _state_wait_s(self) -> float:
+        return _STATE_FIRST_WAIT_S if self._silent else _STATE_WAIT_S
+
+    def _overtake(self, why: str) -> None:
+        """Note that a batch begins before its state is read up: late knowledge, which the processor mends."""
+        metrics.OVERTAKEN.labels(self._plan.name).inc()
+        _log.warning("batch begins without waiting for state", worker=self._plan.name, why=why)
+
+    def _consume(self, consumer: Consumer, records: int, wait_s: float) -> list[Message[Any, Any]]:
+        try:
+            return consumer.consume(records, wait_s)
+        except KafkaException as error:
+            raise broker_error(error, f"group {self._plan.group}") from error
 
     def _take(self, messages: list[Message[Any, Any]]) -> Batch:
         """Turn messages into records, leaving out those of partitions that have gone meanwhile."""
@@ -316,5 +335,6 @@ class Reader:
         """Hear of what librdkafka retries by itself, mostly brokers that do not answer."""
         if error.fatal():
             raise broker_error(error, f"group {self._plan.group}")
-        self._status.broker_down = error.name()
+        if error.code() in WAY_BARRED:  # one connection lost, e.g. an idle one, is no news
+            self._status.broker_down = str(broker_error(error))
         _log.warning("broker trouble", worker=self._plan.name, error=error.name())

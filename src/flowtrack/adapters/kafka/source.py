@@ -29,7 +29,6 @@ from flowtrack.tracking.records import Output, Processor, Record
 
 EXIT_FATAL = 70  # EX_SOFTWARE of sysexits.h: a supervisor starts the worker anew
 _FAILURES_MAX = 3  # then it is not chance, and the batch is taken apart
-_ANSWER_S = 15.0  # an agent that does not answer is dead: leave, and the group takes over
 _TAKEOVER_S = 600.0  # loading state is work, not silence
 _LAG_EVERY_S = 5.0
 _BACKOFF_S = (0.05, 0.2, 1.0, 5.0)  # between batches that are undone one after the other
@@ -228,7 +227,7 @@ class Source:
         self._call("revoked", lambda: self._processor.revoked(partition))
 
     def _call(self, name: str, call: Callable[[], Any], within_s: float | None = None) -> Any:  # noqa: ANN401 - the call's own result
-        within_s = _ANSWER_S if within_s is None else within_s
+        within_s = self._plan.answer_within_s if within_s is None else within_s
         work = Work(name, call)
         self._submit(work)
         try:

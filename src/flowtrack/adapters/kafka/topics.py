@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import stamina
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from flowtrack.adapters.kafka.faults import broker_error, kafka_error
+from flowtrack.adapters.kafka.faults import WAY_BARRED, broker_error, kafka_error
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Topic
@@ -15,6 +16,10 @@ from flowtrack.tracking.records import Topic
 _DAY_MS = 24 * 3_600 * 1_000
 _TIMEOUT_S = 15.0
 _MESSAGE_BYTES_MAX = 1_048_588  # Kafka's own default, spelt out: what is larger is refused where it is sent
+
+
+class _UnknownYetError(BrokerError):
+    """A topic has been made, but its metadata has not spread."""
 
 
 class Shape(NamedTuple):
@@ -48,8 +53,7 @@ def create_topics(settings: KafkaSettings) -> list[str]:
     Raises:
         BrokerError: the broker does not answer, or refuses; or topics exist with partition counts that disagree.
     """
-    admin = AdminClient(settings.librdkafka())
-    existing = _counts(admin, settings)
+    admin, existing = _counts(settings)
     if settings.embedded:
         return sorted(set(SHAPES) - set(existing))
     wanted = [_new_topic(topic, settings) for topic in SHAPES if topic not in existing]
@@ -61,6 +65,7 @@ def create_topics(settings: KafkaSettings) -> list[str]:
         except KafkaException as error:
             if kafka_error(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was as quick
                 raise broker_error(error, name) from error
+    _wait_until_known(settings)
     return created
 
 
@@ -70,7 +75,7 @@ def check_topics(settings: KafkaSettings) -> None:
     Raises:
         BrokerError: a topic is missing, or counts disagree with each other or with the settings.
     """
-    counts = _counts(AdminClient(settings.librdkafka()), settings)
+    _, counts = _counts(settings)
     if settings.embedded:
         return
     missing = sorted(set(SHAPES) - set(counts))
@@ -89,6 +94,19 @@ def check_topics(settings: KafkaSettings) -> None:
             help="set FLOWTRACK_KAFKA__PARTITIONS to what the topics have; partition counts never change, "
             "growth means new topics",
         )
+
+
+def _wait_until_known(settings: KafkaSettings) -> None:
+    """Wait until every broker that is asked knows the topics: a worker started right after this must find them."""
+    for attempt in stamina.retry_context(on=_UnknownYetError, timeout=_TIMEOUT_S, attempts=None, wait_initial=0.05):
+        with attempt:
+            missing = set(SHAPES) - set(_counts(settings)[1])
+            if missing:
+                raise _UnknownYetError(
+                    f"{len(missing)} topics are made but not known yet, first `{min(missing)}`",
+                    where=settings.bootstrap_servers,
+                    help="look into the broker's log",
+                )
 
 
 def _new_topic(topic: Topic, settings: KafkaSettings) -> NewTopic:
@@ -110,8 +128,10 @@ def _new_topic(topic: Topic, settings: KafkaSettings) -> NewTopic:
     )
 
 
-def _counts(admin: AdminClient, settings: KafkaSettings) -> dict[str, int]:
+def _counts(settings: KafkaSettings) -> tuple[AdminClient, dict[str, int]]:
     """Give the partition counts of our topics that exist; asking makes the embedded broker create the rest."""
+    barred: list[KafkaError] = []
+    admin = AdminClient({**settings.librdkafka(), "error_cb": barred.append})  # type: ignore[dict-item]  # a callback is not in the stub
     try:
         known = admin.list_topics(timeout=_TIMEOUT_S).topics
         counts = {str(t): len(known[t].partitions) for t in SHAPES if t in known and known[t].error is None}
@@ -119,5 +139,8 @@ def _counts(admin: AdminClient, settings: KafkaSettings) -> dict[str, int]:
             for topic in set(SHAPES) - set(counts):
                 admin.list_topics(str(topic), timeout=_TIMEOUT_S)
     except KafkaException as error:
-        raise broker_error(error, settings.bootstrap_servers) from error
-    return counts
+        admin.poll(0)
+        # Asked for topics, librdkafka only says that it had no answer; why, it tells the error callback.
+        why = next((each for each in barred if each.code() in WAY_BARRED), error)
+        raise broker_error(why, settings.bootstrap_servers) from error
+    return admin, counts

@@ -28,6 +28,7 @@ from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Processor
 
 _WATCH_S = 0.2
+_SLOW_S = 20.0  # a batch takes well under a second: whoever asks should know
 _STUCK_S = 60.0  # work to do and nothing committed for so long, while the broker answers: leave
 _STOP_S = 30.0  # a batch in hand, then leaving the group
 _FAUST_STOP_S = 5.0
@@ -98,7 +99,10 @@ class Worker:
         if not self._control.loaded:
             return "loading control topics"
         status = self._source.status
-        return status.reason or (f"broker: {status.broker_down}" if status.broker_down else "")
+        if status.reason or status.broker_down:
+            return status.reason or status.broker_down
+        stuck_s = status.stuck_for_s()
+        return f"no commit for {stuck_s:.0f} s" if stuck_s > _SLOW_S else ""
 
     async def run(self) -> int:
         """Start, work until SIGTERM or SIGINT, finish the batch in hand, and give the exit status."""
@@ -206,6 +210,7 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
     windows: Sequence[Window] = (),
     batch_records_max: int = 8_000,
     batch_wait_s: float = 0.05,
+    answer_within_s: float = 15.0,
     http_port: int | None = None,
     ready_file: Path | None = None,
 ) -> int:
@@ -226,6 +231,7 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
         windows: bounds for output topics (the embedded broker keeps 5 MiB a partition).
         batch_records_max: records a batch, state records apart.
         batch_wait_s: how long a batch may fill.
+        answer_within_s: a processor that takes longer over a batch is dead, and the process leaves.
         http_port: serves /metrics, /live and /ready, if given.
         ready_file: gets a line once the worker is ready: rules loaded, partitions taken over.
 
@@ -245,6 +251,7 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
         windows=tuple(windows),
         batch_records_max=batch_records_max,
         batch_wait_s=batch_wait_s,
+        answer_within_s=answer_within_s,
     )
     worker = Worker(
         settings,
