@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from flowtrack.adapters.kafka.closing import Checkpoint, OutputRefusedError, Transactional, closing_for
 from flowtrack.adapters.kafka.faults import BatchUndoneError
+from flowtrack.adapters.kafka.lag import end_offsets
 from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Output
 from tests.kafka.conftest import Copying, Rig, running, until
@@ -64,6 +65,7 @@ def test_transaction_markers_are_no_lag(real: Rig) -> None:
     ):
         until(lambda: sum(real.committed("r", copies).values()) == 100)
         until(lambda: r.source._reader.lag_records() == {copies: 0})
+        assert sum(end_offsets(real.settings, copies).values()) > 100, "there are markers"
 
 
 @pytest.mark.parametrize("code", [KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS])
