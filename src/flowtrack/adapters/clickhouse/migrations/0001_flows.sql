@@ -1,5 +1,5 @@
 -- The ledger itself: a row per event and category, ordered by subject. Needs ClickHouse 26.7 or newer, since a
--- projection with WHERE came with it. docs/decisions/0003-ledger-schema.md says why it looks as it does.
+-- projection with WHERE came with it. docs/decisions/ledger-schema.md says why it looks as it does.
 CREATE TABLE IF NOT EXISTS flows
 (
     subject            UUID                    CODEC(ZSTD(1)),   -- the pseudonym: 32 hex digits parse as they are
