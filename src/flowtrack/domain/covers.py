@@ -96,10 +96,9 @@ def _recipient_within(
 ) -> bool:
     if consent.recipient is None:
         # clause 4.1: consent to a share must name its recipient; elsewhere a dimension left out does not restrict
-        shared = use.processing is not None and any(
-            vocabularies.processing.is_a(term, "share") for term in _terms(use.processing)
-        )
-        return not shared
+        overlap = vocabularies.processing.overlap
+        may_share = use.processing is None or all(overlap(term, "share") for term in _terms(use.processing))
+        return not may_share
     if use.recipient is None:
         return False
     inner = _terms(use.recipient)

@@ -16,7 +16,8 @@ from flowtrack.domain.names import RecordKind, RecordState
 
 GRANTS = frozenset({RecordState.GIVEN, RecordState.RENEWED, RecordState.ACCEPTED, RecordState.OPEN, RecordState.USING})
 """States that grant: they hold strictly after their instant; every other state holds at its instant and after."""
-
+CONSENTED = frozenset({RecordState.GIVEN, RecordState.RENEWED})
+"""States in which a record of the subject's own consent permits; those of terms, accounts and usage never do."""
 
 _UNDECIDED = frozenset({RecordState.REQUESTED, RecordState.UNKNOWN})
 _REJECTIONS = frozenset({RecordState.REJECTED, RecordState.REFUSED, RecordState.WITHDRAWN, RecordState.REVOKED})
@@ -123,9 +124,14 @@ def as_of(history: tuple[Entry, ...], instant_us: int) -> ConsentView:
 
 
 def steady_span(history: tuple[Entry, ...], instant_us: int) -> tuple[int, int]:
-    """The open interval around an instant in which `as_of` gives the same view; empty where a state begins then."""
+    """The open interval around an instant in which `as_of` gives the same view; empty where a state begins then.
+
+    At the very instant of a grant the grant does not hold yet, and just after it does: no interval holds both.
+    """
     after, before = BEGINNING_US, END_US
     for entry in history:
+        if entry.valid_from_us == instant_us:
+            return instant_us, instant_us
         for edge in (entry.valid_from_us, entry.expires_us):
             if edge <= instant_us:
                 after = max(after, edge)
@@ -140,7 +146,8 @@ class _Standing:
     __slots__ = ("account", "country", "latest", "left_us", "terms")
 
     def __init__(self) -> None:
-        self.latest: dict[str, Entry] = {}
+        self.latest: dict[tuple[RecordKind, str], Entry] = {}
+        """By kind too: a consent never takes the place of an opt-out that its producer gave the same record id."""
         self.account: Entry | None = None
         self.terms: Entry | None = None
         self.country = ""
@@ -159,11 +166,11 @@ class _Standing:
                 self.terms = entry
                 self._leave(entry, left=state in _REJECTIONS)
         elif kind is not RecordKind.OPT_OUT or entry.cautious or state is RecordState.WITHDRAWN:
-            before = self.latest.get(entry.record)
+            before = self.latest.get((kind, entry.record))
             if entry.scope is None and before is not None:
                 # a later state that says nothing of its scope is about what the record was about
                 entry = entry._replace(scope=before.scope)
-            self.latest[entry.record] = entry
+            self.latest[kind, entry.record] = entry
 
     def _leave(self, entry: Entry, *, left: bool) -> None:
         if left:
@@ -180,7 +187,7 @@ class _Standing:
                 if entry.valid_from_us <= self.left_us and state in GRANTS:
                     state = RecordState.WITHDRAWN
                 expired = entry.expires_us <= instant_us
-                own.append(Own(entry.record, state, expired, state in GRANTS and not expired, entry.scope))
+                own.append(Own(entry.record, state, expired, state in CONSENTED and not expired, entry.scope))
             elif entry.kind is RecordKind.OPT_OUT:
                 if state in GRANTS:
                     opt_outs.append((entry.record, entry.scope))

@@ -67,6 +67,12 @@ class Vocabulary:
         known = self._ancestors.get(term)
         return term == ancestor if known is None else ancestor in known
 
+    def overlap(self, one: str, other: str) -> bool:
+        """Whether something may be both: whether one lies under the other, or a third term lies under both."""
+        if self.is_a(one, other) or self.is_a(other, one):
+            return True
+        return any(one in above and other in above for above in self._ancestors.values())
+
     def root_of(self, term: str) -> str:
         """The first root (alphabetically) above a known term; the term itself where it is unknown."""
         return min((above for above in self.ancestors(term) if not self.parents.get(above)), default=term)
