@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from flowtrack.domain.event import Event, EventData
 from flowtrack.domain.history import ConsentView
-from flowtrack.domain.instants import DAY_US, instant_us
+from flowtrack.domain.instants import instant_us
 from flowtrack.domain.names import Basis, Gap, Kind, Verdict, worst
 from flowtrack.domain.registry import Registry, RegistryDocument, registry_of
 from flowtrack.policy.judge import Judge, Judged
 from flowtrack.policy.own_consent import Matcher, opted_out
 from flowtrack.policy.pack import Pack
-from flowtrack.policy.resolve import Resolved, Resolver, place_of, use_of
-from flowtrack.policy.situation import Situation
+from flowtrack.policy.resolve import Resolved, Resolver, kept_of, place_of, use_of
+from flowtrack.policy.situation import NONE, Situation
 
 SHAPES_MAX = 50_000
 """Shapes remembered before the table is emptied; a platform of a thousand services has a few thousand."""
@@ -97,7 +97,7 @@ class PackDecider:
         if shape is None or not shape.since_us <= at_us < shape.until_us:
             return self._learn(key, kind, event, view, at_us)
         carried = [matcher.carried_by(view) for matcher in shape.matchers] if view.own else None
-        opt_out = opted_out(view, data.purpose or "", self._vocabularies) if view.opt_outs else ""
+        opt_out = opted_out(view, data.purpose or NONE, self._vocabularies) if view.opt_outs else ""
         if carried is None:
             words: Any = (view.account, view.terms, not view.deemed, not opt_out, _country(view, shape.place))
         else:
@@ -143,7 +143,7 @@ class PackDecider:
 
 def _shape_key(event: Event, data: EventData, at_us: int) -> tuple[Any, ...]:
     """Everything of an event that resolving looks at, save subject, time and ids."""
-    actor, channel, kept = data.actor, data.channel, data.retain_until
+    actor, channel = data.actor, data.channel
     return (
         event.type,
         event.source,
@@ -159,7 +159,7 @@ def _shape_key(event: Event, data: EventData, at_us: int) -> tuple[Any, ...]:
         data.custodian,
         data.location,
         data.role,
-        None if kept is None else (instant_us(kept) - at_us) // DAY_US,
+        None if data.retain_until is None else kept_of(data, at_us),
         None if actor is None else (actor.type, actor.role),
         None if data.combined_with is None else tuple(data.combined_with),
         *(data.categories or ()),
@@ -198,12 +198,14 @@ class Decider:
     def __init__(self, judges: Iterable[Judge], documents: Iterable[RegistryDocument] = ()) -> None:
         published = list(documents)
         label = "+".join(f"{each.name}@{each.version}" for each in published)
+        by_start = sorted(judges, key=lambda each: each.pack.effective_from)
+        # latest first; of two packs that begin at the same instant the one given last holds: it mends the earlier
         self._timeline = [
             (
                 instant_us(judge.pack.effective_from),
                 PackDecider(judge, registry_of([judge.pack.registry, *published]), label),
             )
-            for judge in sorted(judges, key=lambda each: each.pack.effective_from, reverse=True)
+            for judge in by_start[::-1]
         ]
 
     def decide(self, kind: Kind, event: Event, view: ConsentView) -> EventVerdict:

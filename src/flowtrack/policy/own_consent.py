@@ -6,14 +6,22 @@ from typing import NamedTuple
 
 from flowtrack.domain.consent import Duration, Storage, UsagePolicy
 from flowtrack.domain.covers import Dimension, covers
-from flowtrack.domain.history import GRANTS, ConsentView, Own
+from flowtrack.domain.history import CONSENTED, GRANTS, ConsentView, Own
 from flowtrack.domain.names import Reason, RecordState
 from flowtrack.domain.vocabulary import Vocabularies
 
-KEPT_FOR_EVER = -1
-"""Days of a store that nobody ends."""
-KEEPS_NOTHING = -2
-"""Days of an event that keeps nothing itself."""
+
+class Kept(NamedTuple):
+    """For how long an event keeps data, in days: `at_least` whole ones have gone by then, `at_most` have begun."""
+
+    at_least: int
+    at_most: int
+
+
+KEPT_FOR_EVER = Kept(-1, -1)
+"""A store that nobody ends."""
+KEEPS_NOTHING = Kept(-2, -2)
+"""An event that keeps nothing itself."""
 _EVERYTHING = UsagePolicy()
 _MEMO_MAX = 100_000
 _SCOPES_MAX = 10_000
@@ -28,6 +36,7 @@ _WITHDRAWN = (40, Reason.CONSENT_WITHDRAWN.value)
 _ENDED = {
     RecordState.REQUESTED: _NOWHERE_NEAR,
     RecordState.UNKNOWN: _NOWHERE_NEAR,
+    **dict.fromkeys(GRANTS - CONSENTED, _NOWHERE_NEAR),
     RecordState.REFUSED: _REFUSED,
     RecordState.REJECTED: _REFUSED,
     RecordState.EXPIRED: _EXPIRED,
@@ -47,8 +56,7 @@ class Use(NamedTuple):
     recipient_type: str
     location: str
     """Where it goes or rests; empty where the event has no place."""
-    days: int
-    """How long it is kept, in days; or `KEPT_FOR_EVER`, or `KEEPS_NOTHING`."""
+    kept: Kept
 
 
 class OwnConsents:
@@ -105,15 +113,20 @@ class Matcher:
             meaningless.add(Dimension.RECIPIENT)
         if not use.location:
             meaningless.add(Dimension.STORAGE)
-        days = None if use.days < 0 else use.days
+        # made as it is: a contract bounds the days that a consent may name, not those that an event comes to
+        duration = (
+            Duration()
+            if use.kept in {KEPT_FOR_EVER, KEEPS_NOTHING}
+            else Duration.model_construct(min_days=use.kept.at_least, max_days=use.kept.at_most)
+        )
         done = UsagePolicy.model_construct(
             data=use.category,
             processing=use.processing,
             purpose=use.purpose,
             recipient=use.recipient or None,
-            storage=Storage(location=use.location or None, duration=Duration(min_days=days, max_days=days)),
+            storage=Storage(location=use.location or None, duration=duration),
         )
-        if use.days == KEEPS_NOTHING and scope.storage is not None:
+        if use.kept == KEEPS_NOTHING and scope.storage is not None:
             scope = _without_duration(scope)
         parties = {use.recipient: use.recipient_type} if use.recipient else {}
         return covers(scope, done, self._vocabularies, parties=parties, meaningless=frozenset(meaningless)).failed
@@ -135,7 +148,7 @@ def _explain(own: Own, failing: Dimension | None) -> tuple[int, str]:
     """How near a consent came to carrying the use, and what kept it from that."""
     if failing is not None:
         return _NOT_COVERING[failing] if own.in_force else _NOWHERE_NEAR
-    if own.expired and own.state in GRANTS:
+    if own.expired and own.state in CONSENTED:
         return _EXPIRED
     return _ENDED.get(own.state, _WITHDRAWN)
 

@@ -15,7 +15,7 @@ from flowtrack.domain.instants import BEGINNING_US, DAY_US, END_US, instant_us, 
 from flowtrack.domain.names import ActorType, Basis, Consideration, Controller, Gap, Kind, Method, Reason, StoreRole
 from flowtrack.domain.registry import OrderEntry, PartyEntry, Registry, Section, ServiceEntry, TimedEntry
 from flowtrack.domain.vocabulary import Vocabularies
-from flowtrack.policy.own_consent import KEEPS_NOTHING, KEPT_FOR_EVER, OwnConsents, Use, opted_out
+from flowtrack.policy.own_consent import KEEPS_NOTHING, KEPT_FOR_EVER, Kept, OwnConsents, Use, opted_out
 from flowtrack.policy.situation import ANY, NONE, UNKNOWN, Circumstances, Situation
 
 PLATFORM = "platform"
@@ -363,10 +363,6 @@ def processing_of(kind: Kind, data: EventData, combined: str) -> str:
 def use_of(kind: Kind, data: EventData, circumstances: Circumstances, category: str, at_us: int) -> Use:
     """What an event does with one category, in the dimensions of a usage policy."""
     storing, sharing = kind is Kind.STORE, kind is Kind.SHARE
-    days = KEEPS_NOTHING
-    if storing:
-        kept = data.retain_until
-        days = KEPT_FOR_EVER if kept is None else (instant_us(kept) - at_us) // DAY_US
     return Use(
         category=category,
         processing=circumstances.processing,
@@ -374,5 +370,13 @@ def use_of(kind: Kind, data: EventData, circumstances: Circumstances, category: 
         recipient=(data.recipient or "") if sharing else "",
         recipient_type=circumstances.recipient_type,
         location=(data.destination or "") if sharing else (data.location or "") if storing else "",
-        days=days,
+        kept=kept_of(data, at_us) if storing else KEEPS_NOTHING,
     )
+
+
+def kept_of(data: EventData, at_us: int) -> Kept:
+    """For how long a store keeps its data; one that says an instant in the past keeps it for no day."""
+    if data.retain_until is None:
+        return KEPT_FOR_EVER
+    kept_us = max(0, instant_us(data.retain_until) - at_us)
+    return Kept(kept_us // DAY_US, -(-kept_us // DAY_US))
