@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import yaml
 from pydantic import ValidationError
 
 from flowtrack.apps.packs import accepted_pack
@@ -16,7 +17,7 @@ from flowtrack.domain.names import Verdict
 from flowtrack.domain.registry import RegistryDocument
 from flowtrack.errors import ConfigurationError, ContractError, FlowtrackError
 from flowtrack.policy.decide import decider_of
-from flowtrack.policy.reading import load_yaml
+from flowtrack.policy.reading import fault_of, load_yaml
 from flowtrack.tracking.answers import DecisionWriter, Place
 from flowtrack.tracking.records import Record, Topic
 from flowtrack.wire.decode import decode_consent, decode_event
@@ -81,10 +82,14 @@ def read_registry(path: Path) -> RegistryDocument:
         ConfigurationError: the file is none; names the first field at fault, never a value.
     """
     try:
-        data = load_yaml(_text(path))
+        data = load_yaml(text_of(path))
         if not isinstance(data, Mapping):
             raise ConfigurationError("this is no registry", where=str(path), help="write a mapping of sections")
         return RegistryDocument.model_validate({"name": path.stem, **data})
+    except yaml.YAMLError as error:
+        what, line = fault_of(error)
+        where = f"{path}:{line}" if line else str(path)
+        raise ConfigurationError(what, where=where, help="mend the line") from error
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in fault["loc"])
@@ -112,7 +117,12 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         ) from error
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is not UTF-8.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from flowtrack.apps.check_file import read_events, read_histories, read_registry
+from flowtrack.apps.check_file import read_events, read_histories, read_registry, text_of
 from flowtrack.apps.packs import accepted_pack, pack_files
 from flowtrack.domain.event import TYPES
 from flowtrack.domain.history import as_of
@@ -58,7 +58,7 @@ def test(paths: Sequence[Path], pack_folder: Path | None, *, as_json: bool) -> i
     pack = load_pack(pack_files(pack_folder))
     judge = Judge(pack)
     if paths:
-        written = [case for path in _case_files(paths) for case in read_cases(str(path), path.read_text("utf-8"))]
+        written = [case for path in _case_files(paths) for case in read_cases(str(path), text_of(path))]
         results = [run_case(judge, where, case) for where, case in written]
     else:
         results = run_cases(pack)
@@ -131,7 +131,7 @@ def explain(
 def _verdicts_of_cases(judge: Judge, source: Path, only: str) -> list[tuple[str, EventVerdict]]:
     if not source.is_file():
         raise ConfigurationError(f"`{source}` is no file", help="name a file of cases")
-    cases = read_cases(str(source), source.read_text("utf-8"))
+    cases = read_cases(str(source), text_of(source))
     return [(case.name, decide_case(judge, case)) for _, case in cases if only in {"", case.name}]
 
 

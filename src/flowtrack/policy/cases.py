@@ -25,7 +25,7 @@ from flowtrack.domain.registry import RegistryDocument
 from flowtrack.errors import FlowtrackError, PackError
 from flowtrack.policy.decide import CategoryVerdict, Decider, EventVerdict
 from flowtrack.policy.judge import Judge
-from flowtrack.policy.reading import load_yaml_all
+from flowtrack.policy.reading import fault_of, load_yaml_all
 
 ClauseId = Annotated[str, BeforeValidator(str)]
 """Ids such as 2.1 may be written without quotes."""
@@ -93,9 +93,8 @@ def read_cases(path: str, text: str) -> list[tuple[str, Case]]:
     try:
         documents = load_yaml_all(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else path
-        raise PackError("this is not YAML", where=where, help="mend the line") from error
+        what, line = fault_of(error)
+        raise PackError(what, where=f"{path}:{line}" if line else path, help="mend the line") from error
     cases = []
     for number, document in enumerate(documents, start=1):
         where = f"{path}, case {number}"
@@ -116,30 +115,27 @@ def run_case(judge: Judge, where: str, case: Case) -> CaseResult:
     differences = [f"clause `{clause}` is not in the pack's clause table" for clause in unknown]
     try:
         verdict = decide_case(judge, case)
-    except (FlowtrackError, ValidationError) as error:
-        differences.append(f"the case cannot be decided: {_told(error)}")
+    except FlowtrackError as error:
+        differences.append(f"the case cannot be decided: {error}")
     else:
         differences.extend(compare(case.expect, verdict))
     return CaseResult(case.name, where, tuple(case.clauses), tuple(differences))
-
-
-def _told(error: FlowtrackError | ValidationError) -> str:
-    if isinstance(error, ValidationError):
-        fault = error.errors(include_input=False, include_url=False)[0]
-        return f"`{'.'.join(str(part) for part in fault['loc'])}`: {fault['msg'].lower()}"
-    return str(error)
 
 
 def decide_case(judge: Judge, case: Case) -> EventVerdict:
     """The decision on a case's event.
 
     Raises:
-        PackError: the event lacks a field that its kind cannot do without.
+        PackError: the event lacks a field that its kind cannot do without, or it or the registry breaks its contract.
         RegistryError: the case's registry contradicts itself.
-        ValidationError: the event or the registry breaks its contract.
     """
-    kind, event = case_event(case.event)
-    document = RegistryDocument.model_validate({"name": "case", **case.registry})
+    try:
+        kind, event = case_event(case.event)
+        document = RegistryDocument.model_validate({"name": "case", **case.registry})
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in fault["loc"])
+        raise PackError(f"`{field}`: {fault['msg'].lower()}", where=f"case `{case.name}`") from error
     history = history_of(case.consents, case.event.get("subject"))
     decider = Decider([judge], [document])
     return decider.decide(kind, event, as_of(history, instant_us(event.time)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
@@ -12,10 +13,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from flowtrack.domain.model import Contract
-from flowtrack.domain.registry import RegistryDocument
+from flowtrack.domain.registry import RegistryDocument, registry_of
 from flowtrack.domain.vocabulary import Vocabularies, Vocabulary
-from flowtrack.errors import PackError, VocabularyError
-from flowtrack.policy.reading import load_yaml
+from flowtrack.errors import PackError, RegistryError, VocabularyError
+from flowtrack.policy.reading import fault_of, line_of, load_yaml
 from flowtrack.policy.rules import Rule, mentioned, parse_rules
 from flowtrack.policy.source import files_of_default_pack, with_prefix
 
@@ -104,6 +105,7 @@ def load_pack(files: Mapping[str, str]) -> Pack:
     registry = RegistryDocument(name="pack", version="0")
     if "registry.yaml" in files:
         registry = _model(files, "registry.yaml", RegistryDocument, problems) or registry
+        problems.extend(_registry_problems(registry, files["registry.yaml"]))
     if problems or head is None or vocabularies is None:
         raise PackError(
             f"the pack is refused: {len(problems)} problems",
@@ -128,6 +130,10 @@ def load_pack(files: Mapping[str, str]) -> Pack:
     )
 
 
+def _at(path: str, line: int) -> str:
+    return f"{path}:{line}" if line else path
+
+
 def _text(files: Mapping[str, str], path: str, problems: list[PackError]) -> str:
     if path not in files:
         problems.append(PackError(f"`{path}` is missing", where=path, help="add it to the pack's folder"))
@@ -139,15 +145,17 @@ def _yaml(files: Mapping[str, str], path: str, problems: list[PackError]) -> Any
     try:
         return load_yaml(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problems.append(PackError("this is not YAML", where=f"{path}{line}", help="mend the line"))
+        what, line = fault_of(error)
+        problems.append(PackError(what, where=_at(path, line), help="mend the line"))
         return None
 
 
 def _model(files: Mapping[str, str], path: str, model: type[M], problems: list[PackError]) -> M | None:
+    known = len(problems)
     data = _yaml(files, path, problems)
     if data is None:
+        if len(problems) == known:
+            problems.append(PackError("this file says nothing", where=path, help="see NAMES for what it holds"))
         return None
     try:
         return model.model_validate(data)
@@ -168,7 +176,10 @@ def _validation_problems(error: ValidationError, where: str) -> list[PackError]:
 
 
 def _mapping(files: Mapping[str, str], path: str, model: type[M], problems: list[PackError]) -> dict[str, M]:
+    known = len(problems)
     data = _yaml(files, path, problems)
+    if len(problems) > known:
+        return {}
     if not isinstance(data, dict):
         problems.append(PackError("this is no mapping", where=path, help="write `name: {...}` lines"))
         return {}
@@ -177,7 +188,8 @@ def _mapping(files: Mapping[str, str], path: str, model: type[M], problems: list
         try:
             read[str(key)] = model.model_validate(value)
         except ValidationError as error:
-            problems.extend(_validation_problems(error, f"{path}, {key}"))
+            where = _at(path, line_of(files[path], str(key)))
+            problems.extend(_validation_problems(error, f"{where}, {key}"))
     return read
 
 
@@ -212,10 +224,25 @@ def _vocabularies(
         try:
             read[name] = Vocabulary(name, {term: tuple(entry.parents) for term, entry in terms.items()})
         except VocabularyError as error:
-            problems.append(PackError(error.what, where=path, help=error.help))
+            where = _at(path, _line_of_first_name(files.get(path, ""), error.what))
+            problems.append(PackError(error.what, where=where, help=error.help))
         if name in {"category", "purpose"}:
             titles.update({term: entry.title for term, entry in terms.items()})
     return (Vocabularies(**read) if len(read) == len(VOCABULARY_NAMES) else None), titles
+
+
+def _registry_problems(registry: RegistryDocument, text: str) -> Iterator[PackError]:
+    try:
+        registry_of([registry])
+    except RegistryError as error:
+        where = _at("registry.yaml", _line_of_first_name(text, error.what))
+        yield PackError(error.what, where=where, help=error.help)
+
+
+def _line_of_first_name(text: str, what: str) -> int:
+    """The line of the first name that an error speaks of, in backquotes."""
+    found = re.search(r"`([^` ]+)", what)
+    return line_of(text, found.group(1)) if found else 0
 
 
 def schema_problems(pack: Pack) -> list[PackError]:

@@ -37,6 +37,9 @@ class RuleSet(StrEnum):
     """Adds what an auditor should know."""
 
 
+DEPTH_MAX = 100
+"""How deep the brackets of a rule may be nested: some 800 overflow the stack of Cedar's parser, and end the process."""
+
 _SET_OF_FILE = {
     "scope": RuleSet.SCOPE,
     "gaps": RuleSet.GAPS,
@@ -136,10 +139,18 @@ def parse_rules(path: str, text: str) -> tuple[list[Rule], list[PackError]]:
     problems: list[PackError] = []
     for line, policy in split_policies(text):
         where = f"{path}:{line}"
+        if _depth(policy) > DEPTH_MAX:
+            problems.append(
+                PackError(f"brackets are nested deeper than {DEPTH_MAX}", where=where, help="write several rules")
+            )
+            continue
         try:
             parsed = json.loads(cedarpy.policies_to_json_str(policy))
         except ValueError as error:
             problems.append(PackError(f"cedar cannot read this rule: {error}", where=where, help="mend its syntax"))
+            continue
+        except RecursionError:
+            problems.append(PackError("this rule is too long to be read", where=where, help="write several rules"))
             continue
         if parsed["templates"] or len(parsed["staticPolicies"]) != 1:
             problems.append(
@@ -154,6 +165,18 @@ def parse_rules(path: str, text: str) -> tuple[list[Rule], list[PackError]]:
     return rules, problems
 
 
+def _depth(text: str) -> int:
+    """How deep brackets are nested; those in strings and comments count too."""
+    deepest = depth = 0
+    for char in text:
+        if char in "([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in ")]}":
+            depth -= 1
+    return deepest
+
+
 def _rule(path: str, where: str, text: str, est: Mapping[str, Any]) -> Rule:
     annotations = est.get("annotations", {})
     mode = annotations.get("mode", "enforce")
@@ -161,6 +184,10 @@ def _rule(path: str, where: str, text: str, est: Mapping[str, Any]) -> Rule:
     rule_set = _SET_OF_FILE.get(stem, RuleSet.SHADOW if mode == "shadow" else RuleSet.ENFORCED)
     if mode not in {"shadow", "enforce"}:
         raise PackError(f"`@mode` is `{mode}`", where=where, help='write @mode("shadow") or @mode("enforce")')
+    if mode == "shadow" and rule_set is not RuleSet.SHADOW:
+        raise PackError(
+            f'`@mode("shadow")` says nothing in {stem}.cedar', where=where, help="try the rule in a file of its own"
+        )
     if not annotations.get("id"):
         raise PackError("a rule has no `@id`", where=where, help='put @id("...") above it')
     wanted = _EFFECT_OF_SET.get(rule_set)

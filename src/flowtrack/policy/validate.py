@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import get_args
 
 from flowtrack.domain.decision import Severity
-from flowtrack.domain.names import Gap, Note, Reason
+from flowtrack.domain.names import Controller, Gap, Kind, Note, Reason
 from flowtrack.errors import PackError
 from flowtrack.policy.cases import CaseResult, read_cases, run_case
 from flowtrack.policy.judge import Judge
 from flowtrack.policy.pack import Pack, load_pack, schema_problems
-from flowtrack.policy.rules import Rule, RuleSet
+from flowtrack.policy.rules import Rule, RuleSet, mentioned
+from flowtrack.policy.situation import NONE, UNKNOWN
 
 _REASONS = frozenset(Reason) | {"{own_consent}", "{basis}"}
 
@@ -35,14 +36,8 @@ def accept_pack(files: Mapping[str, str]) -> Pack:
 
 def pack_problems(pack: Pack) -> list[PackError]:
     """What is wrong with a pack that could be loaded: schema, codes, clauses both ways, cases."""
-    problems = [*schema_problems(pack), *_code_problems(pack), *_clause_problems(pack)]
-    if not problems:
-        problems.extend(
-            PackError(f"case `{result.name}` fails: {difference}", where=result.where, help="mend the rule or the case")
-            for result in run_cases(pack)
-            for difference in result.differences
-        )
-    return problems
+    problems = [*schema_problems(pack), *_code_problems(pack), *_name_problems(pack), *_clause_problems(pack)]
+    return problems or list(_case_problems(pack))
 
 
 def run_cases(pack: Pack) -> list[CaseResult]:
@@ -53,6 +48,40 @@ def run_cases(pack: Pack) -> list[CaseResult]:
     """
     judge = Judge(pack)
     return [run_case(judge, where, case) for path, text in pack.cases.items() for where, case in read_cases(path, text)]
+
+
+def _case_problems(pack: Pack) -> Iterable[PackError]:
+    try:
+        results = run_cases(pack)
+    except PackError as error:
+        yield error
+        return
+    for result in results:
+        for difference in result.differences:
+            yield PackError(
+                f"case `{result.name}` fails: {difference}", where=result.where, help="mend the rule or the case"
+            )
+
+
+def _name_problems(pack: Pack) -> Iterable[PackError]:
+    """Names that no situation ever holds: Cedar takes any, and a forbid that names one would never match."""
+    vocabularies = pack.vocabularies
+    known: dict[str, Container[str]] = {
+        "Action": frozenset(Kind),
+        "Controller": frozenset(Controller),
+        "Category": vocabularies.category,
+        "Purpose": vocabularies.purpose,
+        "Processing": vocabularies.processing,
+    }
+    for rule in pack.rules:
+        for entity_type, names in known.items():
+            for name in sorted(mentioned([rule], entity_type)):
+                if name not in names and name not in {UNKNOWN, NONE}:
+                    yield PackError(
+                        f'`{rule.id}` names `{entity_type}::"{name}"`, which does not exist',
+                        where=rule.where,
+                        help="mend its spelling, or add the term to its vocabulary",
+                    )
 
 
 def _code_problems(pack: Pack) -> Iterable[PackError]:
