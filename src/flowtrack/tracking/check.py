@@ -7,6 +7,7 @@ the same number.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
@@ -31,13 +32,12 @@ from flowtrack.tracking.rulebook import Rulebook
 from flowtrack.tracking.state import PartitionState, Scopes
 from flowtrack.wire.cloudevents import structured
 from flowtrack.wire.decode import (
-    FUTURE_MAX_US,
     check_calendar,
     check_time_range,
     decode_consent,
     decode_event,
 )
-from flowtrack.wire.keys import parse_consent_key
+from flowtrack.wire.keys import consent_key, parse_consent_key
 from flowtrack.wire.partition import partition_of
 
 CONSENTS, EVENTS = str(Topic.CONSENTS), str(Topic.EVENTS)
@@ -68,7 +68,8 @@ class Checker:
         self._newly_defined: list[tuple[str, str]] = []
         self._received: tuple[int, datetime] = (0, from_us(0))
         self.verdict_counts: dict[str, int] = dict.fromkeys((*Verdict, "dead_letter"), 0)
-        """Verdicts since the worker began, dead letters beside them; for metrics."""
+        """Verdicts of batches that were committed, dead letters beside them; for metrics."""
+        self._batch_counts: Counter[str] = Counter()
 
     def assigned(self, partition: int, history: Iterable[Record]) -> None:
         """Fold the consents that were applied before; what cannot be read was dead-lettered then."""
@@ -101,12 +102,16 @@ class Checker:
 
     def committed(self) -> None:
         """The batch is durable."""
+        for verdict, count in self._batch_counts.items():
+            self.verdict_counts[verdict] += count
+        self._batch_counts.clear()
         self._newly_defined.clear()
         for state in self._states.values():
             state.keep()
 
     def aborted(self) -> None:
         """The batch comes again."""
+        self._batch_counts.clear()
         self._defined.difference_update(self._newly_defined)
         self._newly_defined.clear()
         for state in self._states.values():
@@ -143,7 +148,7 @@ class Checker:
                 self._writer.decision(kind, event, verdict, place, suspect=suspect),
             )
         )
-        self.verdict_counts[verdict.verdict] += 1
+        self._batch_counts[verdict.verdict] += 1
         finding = finding_of(kind, event, verdict, place)
         if finding is not None:
             outputs.append(Output(FINDINGS, record.partition, key, finding))
@@ -165,8 +170,7 @@ class Checker:
         key = subject.encode()
         if applied is not None:
             outputs.append(Output(DECISIONS, record.partition, key, consent_copy(applied, self._place(record))))
-        horizon_us = record.timestamp_ms * 1_000 + FUTURE_MAX_US
-        if effect_us is not None and state.reaches_back(subject, effect_us, horizon_us):
+        if effect_us is not None and state.reaches_back(subject, effect_us):
             marker = consent_marker(subject, effect_us, state.history(subject), record.partition)
             outputs.append(Output(DECISIONS, record.partition, key, marker))
 
@@ -179,10 +183,10 @@ class Checker:
             return subject, None if erased is None else erased.valid_from_us, None
         consent = decode_consent(structured(record.headers, record.value))
         self._check_partition(consent.subject, record)
+        _check_key(record.key, consent)
         check_calendar(consent)
         entry = entry_of(consent.id, instant_us(consent.time), consent.data)
-        state.add(consent.subject, entry)
-        return consent.subject, entry.valid_from_us, consent
+        return consent.subject, state.add(consent.subject, entry), consent
 
     def _check_partition(self, subject: str, record: Record) -> None:
         wanted = partition_of(subject, self._partitions)
@@ -199,9 +203,20 @@ class Checker:
         key = str(record.partition).encode()
         outputs.append(Output(DEADLETTERS, record.partition, key, letter))
         outputs.append(Output(FINDINGS, record.partition, key, finding))
-        self.verdict_counts["dead_letter"] += 1
+        self._batch_counts["dead_letter"] += 1
 
     def _place(self, record: Record) -> Place:
         if self._received[0] != record.timestamp_ms:
             self._received = (record.timestamp_ms, from_us(record.timestamp_ms * 1_000))
         return Place(self._epoch, record, self._received[1])
+
+
+def _check_key(key: bytes | None, consent: ConsentRecord) -> None:
+    """Refuse a consent record under a key that is not its own: compaction would drop what else has that key."""
+    if key != consent_key(consent.subject, consent.data.record, consent.id).encode():
+        raise ContractError(
+            DeadLetterCode.BAD_FIELD,
+            "the key is not that of the consent record",
+            field="key",
+            help="key consent records as `subject:record:event id`, as the SDK does",
+        )

@@ -71,36 +71,38 @@ class PartitionState:
         self._views[subject] = (history, *steady_span(history, at_us), view)
         return view
 
-    def add(self, subject: str, entry: Entry) -> None:
-        """Take a consent record into its subject's history."""
+    def add(self, subject: str, entry: Entry) -> int:
+        """Take a consent record into its subject's history; gives from when on something may be different.
+
+        A record that came before under the same ids is replaced: what it said from its own time on is gone.
+        """
+        replaced = self._known(subject, entry.record, entry.event_id)
         self._set(self._histories, subject, with_entry(self.history(subject), self._scopes.shared(entry)))
+        return entry.valid_from_us if replaced is None else min(entry.valid_from_us, replaced.valid_from_us)
 
     def erase(self, subject: str, record: str, event_id: str) -> Entry | None:
         """Take one consent record out of its subject's history; gives it, or None where it was not there."""
-        history = self.history(subject)
-        erased = next((old for old in history if (old.record, old.event_id) == (record, event_id)), None)
+        erased = self._known(subject, record, event_id)
         if erased is not None:
-            self._set(self._histories, subject, without_entry(history, record, event_id))
+            self._set(self._histories, subject, without_entry(self.history(subject), record, event_id))
         return erased
+
+    def _known(self, subject: str, record: str, event_id: str) -> Entry | None:
+        history = self.history(subject)
+        return next((old for old in history if (old.record, old.event_id) == (record, event_id)), None)
 
     def judged(self, subject: str, at_us: int) -> None:
         """Note that an event of the subject was judged."""
         if self._judged_us.get(subject, BEGINNING_US) < at_us:
             self._set(self._judged_us, subject, at_us)
 
-    def reaches_back(self, subject: str, effect_us: int, horizon_us: int) -> bool:
-        """Whether an event judged already may have happened at or after the instant.
+    def reaches_back(self, subject: str, effect_us: int) -> bool:
+        """Whether an event of the subject judged already may have happened at or after the instant.
 
-        Args:
-            subject: whose events.
-            effect_us: from when on something is different.
-            horizon_us: the latest that any event judged so far can have happened; assumed for subjects that another
-                worker may have judged.
+        What another worker judged before this one took over is not known: then the worst is assumed.
         """
         latest = self._judged_us.get(subject)
-        if self._resumed:
-            return effect_us <= horizon_us
-        return latest is not None and effect_us <= latest
+        return self._resumed or (latest is not None and effect_us <= latest)
 
     def is_suspect(self, source: str, sequence: str | None) -> bool:
         """Whether an event may be a repeat: no number, one not above its producer's last, or an unknown producer.
