@@ -210,6 +210,7 @@ def start(directory: DataDirectory) -> Iterator[Callable[[SampleDay], Runtime]]:
         runtime.__exit__(None, None, None)
 
 
+@pytest.mark.slow
 def test_an_ordered_end_leaves_nothing_undone(
     directory: DataDirectory, small_day: SampleDay, start: Callable[[SampleDay], Runtime]
 ) -> None:

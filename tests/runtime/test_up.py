@@ -64,6 +64,7 @@ def running(tmp_path: Path) -> Running | None:
     return DataDirectory(tmp_path / "data").running()
 
 
+@pytest.mark.slow
 def test_up_judges_what_is_emitted_and_ends_in_order(up: subprocess.Popen[bytes], tmp_path: Path) -> None:
     """A file emitted just before the end is judged and written; the broker's loss in between starts a new epoch."""
     eventually(lambda: running(tmp_path))
@@ -89,6 +90,8 @@ def test_up_judges_what_is_emitted_and_ends_in_order(up: subprocess.Popen[bytes]
     books = json.loads(flowtrack("reconcile", "--data-dir", str(tmp_path / "data"), "--json").stdout)
     assert books["balanced"]
     assert sum(each["judged"] for each in books["partitions"]) == sum(not item.consent for item in day.items)
+    letters = json.loads(flowtrack("deadletters", "list", "--data-dir", str(tmp_path / "data"), "--json").stdout)
+    assert letters["total"] == 0
     subject = day.truth.violations[0].subject
     trail = json.loads(flowtrack("trace", subject, "--data-dir", str(tmp_path / "data"), "--json").stdout)
     assert trail["subject"] == subject

@@ -99,14 +99,13 @@ class Runtime:
         existing = any(self._directory.store.iterdir())
         self._start_broker()
         self._start(WorkerKind.SINK)
-        documents = {document.key.split(":")[0]: document for document in self._documents}
+        documents = list(self._documents)
         if existing:  # the checker begins with what the store holds, so it has to wait for it
             self.supervisor.wait_ready(WorkerKind.SINK, _READY_S)
-            documents = self._restored() | documents
-        if not any(document.topic == Topic.POLICIES for document in documents.values()):
-            default = default_pack_document()
-            documents[default.key] = default
-        publish(self.kafka, (document.output() for document in documents.values()))
+            documents = self._restored() + documents
+        if not any(document.topic == Topic.POLICIES for document in documents):
+            documents.append(default_pack_document())
+        publish(self.kafka, (document.output() for document in documents))
         self._start(WorkerKind.CHECKER)
         self._start(WorkerKind.ALERTER)
 
@@ -143,18 +142,16 @@ class Runtime:
                 done = self.supervisor.stop(kind, _STOP_S) and settled and done
         return done
 
-    def _restored(self) -> dict[str, Document]:
-        """Publish the consents that the ledger holds, and give its documents, by name."""
+    def _restored(self) -> list[Document]:
+        """Publish the consents that the ledger holds, and give its documents, in the order in which they came."""
         from flowtrack.adapters.http.client import LedgerClient
 
+        topics = {"policy": Topic.POLICIES, "registry": Topic.REGISTRY}
         with LedgerClient(self.ledger_url) as ledger:
             count = publish(self.kafka, map(self._consent, ledger.consents_all()))
             _log.info("consents restored from the ledger", records=count, epoch=self.epoch)
-            topics = {"policy": Topic.POLICIES, "registry": Topic.REGISTRY}
-            return {
-                each.name.split(":")[0]: Document(topics[each.kind], each.name, each.body.encode())
-                for each in ledger.documents()
-            }
+            found = sorted(ledger.documents(), key=lambda each: each.recorded_at)
+            return [Document(topics[each.kind], each.name, each.body.encode()) for each in found]
 
     def _consent(self, record: ConsentRecord) -> Output:
         from flowtrack.wire.encode import encode_consent
