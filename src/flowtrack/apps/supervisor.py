@@ -28,7 +28,7 @@ _BACKOFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 _DEATHS_MAX = 5  # within the window: then it is not chance
 _DEATHS_WINDOW_S = 60.0
 _LOG_TAIL_LINES = 8
-_END_S = 5.0  # for those that are still there at the very end; after a failure there is nothing to wait for
+_END_S = 5.0  # for those that are still there at the very end
 _KILLED_WITHIN_S = 5.0  # after SIGKILL only the kernel stands between a process and its end
 
 
@@ -86,13 +86,8 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._watcher.join()
-        children = list(self._children.values())
-        for child in children:  # all at once: whoever wants an order has stopped them before
-            child.stopping = True
-            child.process.terminate()
-        deadline_s = time.monotonic() + (0.0 if self.failed.is_set() else _END_S)
-        for child in children:
-            self.stop(child.part.name, max(0.0, deadline_s - time.monotonic()))
+        for vital in (False, True):  # whoever wants a finer order has stopped them before
+            self._end([child for child in self._children.values() if child.part.vital is vital])
 
     @property
     def pids(self) -> dict[str, int]:
@@ -171,6 +166,15 @@ class Supervisor:
         except OSError as error:
             return f"(no log: {error.strerror})"
         return "\n".join(text.splitlines()[-_LOG_TAIL_LINES:])
+
+    def _end(self, children: Sequence[_Child]) -> None:
+        """End processes side by side; after a failure there is nothing to wait for."""
+        for child in children:
+            child.stopping = True
+            child.process.terminate()
+        deadline_s = time.monotonic() + (0.0 if self.failed.is_set() else _END_S)
+        for child in children:
+            self.stop(child.part.name, max(0.0, deadline_s - time.monotonic()))
 
     def _spawn(self, part: Part) -> subprocess.Popen[bytes]:
         ready = self._directory / f"{part.name}.ready"
