@@ -8,12 +8,14 @@ few words only.  So a warm event costs two look-ups, and the same three steps an
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import IntEnum
 from typing import Any, NamedTuple
 
+from flowtrack.domain.decision import SEVERITIES
 from flowtrack.domain.event import Event, EventData
 from flowtrack.domain.history import ConsentView
 from flowtrack.domain.instants import instant_us
-from flowtrack.domain.names import Basis, Gap, Kind, Verdict, worst
+from flowtrack.domain.names import Basis, Gap, Kind, Reason, Verdict, worst
 from flowtrack.domain.registry import Registry, RegistryDocument, registry_of
 from flowtrack.policy.judge import Judge, Judged
 from flowtrack.policy.own_consent import Matcher, opted_out
@@ -43,6 +45,8 @@ class EventVerdict(NamedTuple):
     pack: str
     registry: str
     categories: list[CategoryVerdict]
+    severity: str
+    """The worst of the categories'; empty where nobody need hear of it."""
 
 
 _NO_POLICY = Judged(
@@ -57,6 +61,18 @@ _NO_POLICY = Judged(
 )
 
 
+class Carrier(IntEnum):
+    """Which of the subject's consent records a verdict rests on."""
+
+    NONE = 0
+    DEEMED = 1
+    OWN = 2
+    OPT_OUT = 3
+
+
+_PERMITS: dict[str, Carrier] = {Basis.CONSENT: Carrier.OWN, Basis.DEEMED_CONSENT: Carrier.DEEMED}
+
+
 class _Shape:
     """What is known of events that differ in subject, id and time only, while the registry answers the same."""
 
@@ -66,7 +82,7 @@ class _Shape:
         self.since_us, self.until_us = span_us
         self.place = place
         self.matchers = matchers
-        self.answers: dict[Any, EventVerdict] = {}
+        self.answers: dict[Any, tuple[EventVerdict, tuple[Carrier, ...] | None]] = {}
 
 
 class PackDecider:
@@ -113,9 +129,13 @@ class PackDecider:
         if known is None:
             if len(shape.answers) >= ANSWERS_MAX:
                 shape.answers.clear()
-            known = self._decide(kind, event, view)
-            shape.answers[words] = known
-        return _with_records(known, view, carried, opt_out)
+            verdict = self._decide(kind, event, view)
+            carriers = tuple(_carrier(each) for each in verdict.categories)
+            known = shape.answers[words] = (verdict, carriers if any(carriers) else None)
+        verdict, carriers_or_none = known
+        if carriers_or_none is None:
+            return verdict
+        return _with_records(verdict, carriers_or_none, view.deemed, carried, opt_out)
 
     def _decide(self, kind: Kind, event: Event, view: ConsentView) -> EventVerdict:
         """Resolve, reduce, judge."""
@@ -124,7 +144,7 @@ class PackDecider:
             for each in self._resolver.resolve(kind, event, view)
         ]
         verdict = worst([each.judged.verdict for each in found])
-        return EventVerdict(verdict, self.judge.pack.label, self._label, found)
+        return EventVerdict(verdict, self.judge.pack.label, self._label, found, _severity(found))
 
     def _learn(self, key: Any, kind: Kind, event: Event, view: ConsentView, at_us: int) -> EventVerdict:  # noqa: ANN401 - see `_shape_key`
         """Decide an event, and remember its shape."""
@@ -172,16 +192,23 @@ def _country(view: ConsentView, place: str) -> str:
 
 
 def _with_records(
-    known: EventVerdict, view: ConsentView, carried: list[tuple[str, str]] | None, opt_out: str
+    known: EventVerdict,
+    carriers: tuple[Carrier, ...],
+    deemed: str,
+    carried: list[tuple[str, str]] | None,
+    opt_out: str,
 ) -> EventVerdict:
     """The remembered verdict with this subject's own consent records in it."""
-    if not any(each.consent for each in known.categories):
-        return known
     categories = [
-        each._replace(consent=_carrier(each, carried[number][1] if carried is not None else "", view.deemed, opt_out))
-        for number, each in enumerate(known.categories)
+        CategoryVerdict(
+            each.category,
+            each.judged,
+            each.situation,
+            _record(carrier, "" if carried is None else carried[number][1], deemed, opt_out),
+        )
+        for number, (each, carrier) in enumerate(zip(known.categories, carriers, strict=True))
     ]
-    return known._replace(categories=categories)
+    return EventVerdict(known.verdict, known.pack, known.registry, categories, known.severity)
 
 
 class Decider:
@@ -216,7 +243,7 @@ class Decider:
                 return decider.decide(kind, event, view, at_us)
         named = dict.fromkeys(event.data.categories or ("personal",))
         unjudged = [CategoryVerdict(category, _NO_POLICY, None, "") for category in named]
-        return EventVerdict(Verdict.INDETERMINATE, "", "", unjudged)
+        return EventVerdict(Verdict.INDETERMINATE, "", "", unjudged, _severity(unjudged))
 
 
 def decider_of(packs: Iterable[Pack], documents: Iterable[RegistryDocument] = ()) -> Decider:
@@ -226,20 +253,30 @@ def decider_of(packs: Iterable[Pack], documents: Iterable[RegistryDocument] = ()
 
 def _category_verdict(resolved: Resolved, judged: Judged) -> CategoryVerdict:
     bare = CategoryVerdict(resolved.category, judged, resolved.situation, "")
-    carrier = _carrier(bare, resolved.own_record, resolved.deemed_record, resolved.opt_out_record)
-    return bare._replace(consent=carrier)
+    record = _record(_carrier(bare), resolved.own_record, resolved.deemed_record, resolved.opt_out_record)
+    return bare._replace(consent=record)
 
 
-def _carrier(each: CategoryVerdict, own: str, deemed: str, opt_out: str) -> str:
-    """The consent record behind a verdict: what permitted it, or what the denial rests on."""
+def _carrier(each: CategoryVerdict) -> Carrier:
+    """Which consent record a verdict rests on: what permitted it, or what denied it."""
     judged = each.judged
-    if "opted_out" in judged.reasons:
-        return opt_out
+    if Reason.OPTED_OUT in judged.reasons:
+        return Carrier.OPT_OUT
     basis = each.situation.circumstances.basis if each.situation is not None else ""
     if judged.verdict is Verdict.PERMIT:
-        if basis == Basis.CONSENT:
-            return own
-        return deemed if basis == Basis.DEEMED_CONSENT else ""
+        return _PERMITS.get(basis, Carrier.NONE)
     if judged.verdict is Verdict.DENY and any(reason.startswith("consent_") for reason in judged.reasons):
+        return Carrier.OWN
+    return Carrier.NONE
+
+
+def _record(carrier: Carrier, own: str, deemed: str, opt_out: str) -> str:
+    if carrier is Carrier.DEEMED:
+        return deemed
+    if carrier is Carrier.OWN:
         return own
-    return ""
+    return opt_out if carrier is Carrier.OPT_OUT else ""
+
+
+def _severity(found: list[CategoryVerdict]) -> str:
+    return max((each.judged.severity for each in found), key=SEVERITIES.index, default="")

@@ -88,8 +88,8 @@ def explain(judge: Judge, each: CategoryVerdict) -> CategoryExplanation:
 def _near_misses(judge: Judge, situation: Situation, matched: set[str]) -> Iterator[NearMiss]:
     """Rules that forbid or permit and whose scope admits the situation, but for one condition."""
     values = attributes(situation)
-    for rule in judge.slice_of(RuleSet.ENFORCED, situation.circumstances.kind, situation.category):
-        if rule.id in matched:
+    for rule in judge.slice_of(situation.circumstances.kind, situation.category):
+        if rule.id in matched or rule.set is not RuleSet.ENFORCED:
             continue
         failing = [each for each in _conditions(rule) if not _holds(judge, situation, each)]
         if 0 < len(failing) <= _NEARLY:

@@ -1,14 +1,16 @@
 """Judge a situation: step three of deciding (DESIGN 3).
 
-The outcomes come from Cedar's own answers, asked in the order of the policy's precedence (CLAUSES, "Outcomes and
-precedence"): scope, prohibitions, gaps, permissions, deny by default.  Each set of rules is a policy set of its own,
-because Cedar's one answer for all of them would drop a forbid that errs.
+Cedar says which rules match and which err, and the outcome follows from that in the order of the policy's precedence
+(CLAUSES, "Outcomes and precedence"): scope, prohibitions, gaps, permissions, deny by default.  Asked as they stand,
+one forbid would hide every permit, and a forbid that errs would be left out of the answer.  So all rules of a slice
+are put to Cedar as permits: its answer then names every one that matches (docs/decisions/one-evaluation.md).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import cedarpy
@@ -23,6 +25,7 @@ from flowtrack.policy.situation import UNKNOWN, Situation, situation_id
 MEMO_MAX = 200_000
 """Situations remembered before the table is emptied: some 1 kB each; a sample day meets a few hundred."""
 
+_DECIDING = frozenset({RuleSet.SCOPE, RuleSet.ENFORCED, RuleSet.GAPS})
 _NOT_JUDGED = frozenset({"erase", "incident"})
 _BASIS_REASON = {
     "consent": Reason.OWN_CONSENT.value,
@@ -44,13 +47,36 @@ class Judged(NamedTuple):
     gaps: tuple[str, ...]
 
 
+@dataclass(slots=True)
+class Matched:
+    """The rules that match a situation, by what they are for."""
+
+    scope: list[Rule] = field(default_factory=list)
+    forbids: list[Rule] = field(default_factory=list)
+    permits: list[Rule] = field(default_factory=list)
+    shadow: list[Rule] = field(default_factory=list)
+    gaps: list[Rule] = field(default_factory=list)
+    grounds: list[Rule] = field(default_factory=list)
+    denials: list[Rule] = field(default_factory=list)
+    notes: list[Rule] = field(default_factory=list)
+    erring: list[Rule] = field(default_factory=list)
+    """Rules that could not be evaluated, of those that decide."""
+
+    def of(self, rule: Rule) -> list[Rule]:
+        """The list that a matching rule belongs to."""
+        if rule.set is RuleSet.ENFORCED:
+            return self.forbids if rule.effect == "forbid" else self.permits
+        found: list[Rule] = getattr(self, rule.set.value)
+        return found
+
+
 class Judge:
     """Judges situations by one pack and remembers: a warm situation costs one dictionary look-up."""
 
     def __init__(self, pack: Pack) -> None:
         self.pack = pack
-        self._by_id = {rule.id: rule for rule in pack.rules}
-        self._slices: dict[tuple[RuleSet, str, str], cedarpy.PolicySet | None] = {}
+        self._slices: dict[tuple[str, str], tuple[list[Rule], cedarpy.PolicySet | None]] = {}
+        self._policies: dict[tuple[str, ...], cedarpy.PolicySet | None] = {}
         self._memo: dict[Situation, Judged] = {}
         self._vocabulary_entities = cedarpy.Entities.from_json_str(json.dumps(_vocabulary_entities(pack)))
         self._entities: dict[tuple[str, str, str, str], cedarpy.Entities] = {}
@@ -75,44 +101,41 @@ class Judge:
         return judged
 
     def _judge(self, situation: Situation) -> Judged:
-        scope, scope_errors = self.matching(RuleSet.SCOPE, situation)
-        if scope:
-            return self._answer(situation, Verdict.NOT_APPLICABLE, scope)
+        matched = self.matching(situation)
+        if matched.scope:
+            return self._answer(situation, Verdict.NOT_APPLICABLE, matched.scope, matched)
         if situation.circumstances.kind in _NOT_JUDGED:
-            return self._answer(situation, Verdict.NOT_APPLICABLE, [], reasons=[Reason.KIND_NOT_JUDGED])
-        decisive, errors = self.matching(RuleSet.ENFORCED, situation)
-        missing, gap_errors = self.matching(RuleSet.GAPS, situation)
-        gaps = [*situation.gaps, *(gap for rule in missing for gap in rule.gaps)]
-        if errors or scope_errors or gap_errors:
+            return self._answer(situation, Verdict.NOT_APPLICABLE, [], matched, reasons=[Reason.KIND_NOT_JUDGED])
+        gaps = [*situation.gaps, *(gap for rule in matched.gaps for gap in rule.gaps)]
+        if matched.erring:
             gaps.append(Gap.RULE_ERROR)
-        if decisive and decisive[0].effect == "forbid":
-            return self._answer(situation, Verdict.DENY, decisive, gaps=gaps)
+        if matched.forbids:
+            return self._answer(situation, Verdict.DENY, matched.forbids, matched, gaps=gaps)
         if gaps:
-            return self._answer(situation, Verdict.INDETERMINATE, missing, gaps=gaps)
-        if decisive:
-            grounds, _ = self.matching(RuleSet.GROUNDS, situation)
-            return self._answer(situation, Verdict.PERMIT, decisive, grounds=grounds)
-        denials, _ = self.matching(RuleSet.DENIALS, situation)
-        return self._answer(situation, Verdict.DENY, denials)
+            return self._answer(situation, Verdict.INDETERMINATE, matched.gaps, matched, gaps=gaps)
+        if matched.permits:
+            return self._answer(situation, Verdict.PERMIT, matched.permits, matched, grounds=matched.grounds)
+        return self._answer(situation, Verdict.DENY, matched.denials, matched)
 
     def _answer(
         self,
         situation: Situation,
         verdict: Verdict,
         decisive: list[Rule],
+        matched: Matched,
         *,
         gaps: Iterable[str] = (),
         grounds: Iterable[Rule] = (),
         reasons: Iterable[str] = (),
     ) -> Judged:
-        notes = self._notes(situation) if verdict is not Verdict.NOT_APPLICABLE else []
+        notes = matched.notes if verdict is not Verdict.NOT_APPLICABLE else []
         said = [*reasons, *(_filled(reason, situation) for rule in decisive for reason in rule.reasons)]
         if verdict is Verdict.DENY and not said:
             said = [Reason.NO_RULE_PERMITS]
         cited = [*decisive, *grounds]
         severities = [_SEVERITY_BY_DEFAULT.get(verdict, ""), *(rule.severity for rule in (*decisive, *notes))]
         said_notes = [note for rule in notes for note in rule.notes]
-        if verdict is not Verdict.NOT_APPLICABLE and self._shadow_denies(situation):
+        if verdict is not Verdict.NOT_APPLICABLE and any(rule.effect == "forbid" for rule in matched.shadow):
             said_notes.append(Note.SHADOW_DENY)
         return Judged(
             situation_id=situation_id(situation),
@@ -125,37 +148,40 @@ class Judge:
             gaps=_unique(gaps),
         )
 
-    def _notes(self, situation: Situation) -> list[Rule]:
-        return self.matching(RuleSet.NOTES, situation)[0]
-
-    def _shadow_denies(self, situation: Situation) -> bool:
-        shadow, _ = self.matching(RuleSet.SHADOW, situation)
-        return bool(shadow) and shadow[0].effect == "forbid"
-
-    def matching(self, rule_set: RuleSet, situation: Situation) -> tuple[list[Rule], list[str]]:
-        """The rules of a set that determine Cedar's answer, and its errors.
-
-        A forbid outweighs every permit, as Cedar has it; the rules come in the order of the pack.
-        """
-        policies = self._slice(rule_set, situation.circumstances.kind, situation.category)
+    def matching(self, situation: Situation) -> Matched:
+        """Which rules match a situation and which err, as Cedar says; in the order of the pack."""
+        rules, policies = self._slice(situation.circumstances.kind, situation.category)
+        matched = Matched()
         if policies is None:
-            return [], []
+            return matched
         result = cedarpy.is_authorized(request_of(situation), policies, self.entities_of(situation))
-        determining = set(result.diagnostics.reasons)
-        return [rule for rule in self.pack.rules if rule.id in determining], result.diagnostics.errors
+        found = set(result.diagnostics.reasons)
+        for rule in rules:
+            if rule.id in found:
+                matched.of(rule).append(rule)
+        if result.diagnostics.errors:
+            said = "\n".join(result.diagnostics.errors)
+            matched.erring.extend(rule for rule in rules if f"`{rule.id}`" in said and rule.set in _DECIDING)
+            if not matched.erring and not any(f"`{rule.id}`" in said for rule in rules):
+                # an error that names no rule of ours may be of any of them
+                matched.erring.extend(rules[:1])
+        return matched
 
-    def _slice(self, rule_set: RuleSet, kind: str, category: str) -> cedarpy.PolicySet | None:
+    def _slice(self, kind: str, category: str) -> tuple[list[Rule], cedarpy.PolicySet | None]:
         """Only the rules whose scope can match: what a cold situation costs does not grow with the pack."""
-        key = (rule_set, kind, category)
-        if key not in self._slices:
-            rules = self.slice_of(rule_set, kind, category)
-            self._slices[key] = policy_set(rules) if rules else None
-        return self._slices[key]
+        known = self._slices.get((kind, category))
+        if known is None:
+            categories = self.pack.vocabularies.category
+            rules = [rule for rule in self.pack.rules if rule.can_match(kind, category, categories)]
+            same = tuple(rule.id for rule in rules)
+            if same not in self._policies:
+                self._policies[same] = policy_set(rules) if rules else None
+            known = self._slices[kind, category] = (rules, self._policies[same])
+        return known
 
-    def slice_of(self, rule_set: RuleSet, kind: str, category: str) -> list[Rule]:
-        """The rules of a set whose scope admits the kind and the category."""
-        categories = self.pack.vocabularies.category
-        return [rule for rule in self.pack.rules if rule.set is rule_set and rule.can_match(kind, category, categories)]
+    def slice_of(self, kind: str, category: str) -> list[Rule]:
+        """The rules whose scope admits the kind and the category."""
+        return self._slice(kind, category)[0]
 
     def entities_of(self, situation: Situation) -> cedarpy.Entities:
         """Vocabularies as hierarchies, with the situation's service under its controller, recipient under its type."""

@@ -232,7 +232,13 @@ def _collect(node: Any, entity_type: str, found: set[str]) -> None:  # noqa: ANN
 
 
 def policy_set(rules: list[Rule]) -> cedarpy.PolicySet:
-    """Rules as a set that Cedar can evaluate, each under its own `@id`."""
+    """Rules as a set that Cedar can evaluate, each under its own `@id`, and each as a permit: see `judge`."""
     return cedarpy.PolicySet.from_json_str(
-        json.dumps({"staticPolicies": {rule.id: rule.est for rule in rules}, "templates": {}, "templateLinks": []})
+        json.dumps(
+            {
+                "staticPolicies": {rule.id: {**rule.est, "effect": "permit"} for rule in rules},
+                "templates": {},
+                "templateLinks": [],
+            }
+        )
     )

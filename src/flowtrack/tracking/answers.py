@@ -176,9 +176,7 @@ def _what(kind: Kind, verdict: EventVerdict) -> str | None:
         return "denied"
     if verdict.verdict is Verdict.INDETERMINATE:
         return "indeterminate"
-    if any(each.judged.severity for each in verdict.categories):
-        return "notice"
-    return None
+    return "notice" if verdict.severity else None
 
 
 def _is_told(what: str, each: CategoryVerdict) -> bool:
