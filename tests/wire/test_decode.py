@@ -112,15 +112,13 @@ def test_last_of_two_values_counts() -> None:
 
 
 @pytest.mark.parametrize("number", [10**30, 2**64, 2**63])
-def test_large_numbers_are_numbers(number: int) -> None:
-    """An integer beyond 64 bits is read as what it is, and never ends a worker."""
+def test_a_number_beyond_all_bounds_is_a_bad_field(number: int) -> None:
+    """An integer beyond 64 bits is refused by the bound of its field, and never ends a worker."""
     message = messages.consent(Random(1))
     message["data"]["scope"] = {"storage": {"duration": {"max_days": number}}}
-    scope = decode_consent(json.dumps(message).encode()).data.scope
-    assert scope is not None
-    assert scope.storage is not None
-    assert scope.storage.duration is not None
-    assert scope.storage.duration.max_days == number
+    with pytest.raises(ContractError) as caught:
+        decode_consent(json.dumps(message).encode())
+    assert (caught.value.code, caught.value.field) == ("bad_field", "data.scope.storage.duration.max_days")
 
 
 def test_fractions_are_rounded_to_the_microsecond() -> None:
