@@ -128,6 +128,12 @@ class Copying:
         self.calls: list[str] = []
         self.batches: list[list[Record]] = []
         self.history: dict[int, list[Record]] = {}
+        self.snapshot = 0
+
+    def resume_from(self, partition: int, committed: int) -> int:
+        """Need what follows `snapshot`, and note what was asked."""
+        self.calls.append(f"resume_from {partition} {committed}")
+        return self.snapshot
 
     def assigned(self, partition: int, history: Iterable[Record]) -> None:
         """Keep the history."""

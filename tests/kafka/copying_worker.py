@@ -26,6 +26,10 @@ class Copying:
         self.rules = 0
         self.moment = threading.Event()
 
+    def resume_from(self, partition: int, committed: int) -> int:  # noqa: ARG002 - the protocol's
+        """Hold no state."""
+        return 0
+
     def assigned(self, partition: int, history: Iterable[Record]) -> None:
         """Hold no state."""
 

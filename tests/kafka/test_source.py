@@ -96,6 +96,34 @@ def test_a_takeover_folds_state_up_to_the_committed_offset(rig: Rig) -> None:
     assert {r.offset for r in second.records} == {20, 21}
 
 
+@pytest.mark.parametrize("snapshot", [12, 20])
+def test_a_takeover_folds_only_what_a_snapshot_lacks(embedded: Rig, snapshot: int) -> None:
+    """A processor that restored a snapshot is asked before it is assigned, and gets the state topic from there on."""
+    consents, events, copies = embedded.topic("consents"), embedded.topic("events"), embedded.topic("copies")
+    plan = embedded.plan(events, consents, state_topic=consents)
+    embedded.produce(consents, _values(80))
+    with running(embedded, plan, Copying(copies)):
+        until(lambda: sum(embedded.committed(plan.group, consents).values()) == 80)
+    restored = Copying(copies)
+    restored.snapshot = snapshot
+    with running(embedded, plan, restored):
+        until(lambda: len(restored.history) == PARTITIONS)
+    assert {p: [r.offset for r in h] for p, h in restored.history.items()} == {
+        p: list(range(snapshot, 20)) for p in range(PARTITIONS)
+    }
+    assert restored.calls[:2] == ["resume_from 0 20", "assigned 0"]
+
+
+def test_a_snapshot_ahead_of_what_is_committed_is_refused(embedded: Rig) -> None:
+    """State of records that are not committed would count them twice: the worker ends and says so."""
+    consents, events, copies = embedded.topic("consents"), embedded.topic("events"), embedded.topic("copies")
+    ahead = Copying(copies)
+    ahead.snapshot = 1
+    with running(embedded, embedded.plan(events, consents, state_topic=consents), ahead) as run:
+        until(lambda: run.left == [EXIT_FATAL])
+        assert "ahead of what is committed" in run.source.status.reason
+
+
 def test_a_failing_batch_is_undone_and_tried_again(rig: Rig) -> None:
     """An exception undoes the batch; when it was chance, the batch passes and counts once."""
     events, copies = rig.topic("events"), rig.topic("copies")

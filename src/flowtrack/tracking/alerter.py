@@ -108,6 +108,10 @@ class Alerter:
             self._alerts.values(), key=lambda alert: (-SEVERITIES.index(alert.severity), -alert.count, alert.identity)
         )
 
+    def resume_from(self, partition: int, committed: int) -> int:  # noqa: ARG002 - the protocol's
+        """There is no state topic."""
+        return 0
+
     def assigned(self, partition: int, history: Iterable[Record]) -> None:  # noqa: ARG002 - the protocol's; alerts know no partition
         """Take over a partition: recall the alerts, unless nobody can have changed them since.
 

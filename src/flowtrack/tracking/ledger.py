@@ -156,6 +156,10 @@ class LedgerWriter:
         self.partitions: frozenset[int] = frozenset()
         """The partitions that are this writer's now."""
 
+    def resume_from(self, partition: int, committed: int) -> int:  # noqa: ARG002 - the protocol's
+        """There is no state topic: the ledger is the state."""
+        return 0
+
     def assigned(self, partition: int, history: Iterable[Record]) -> None:  # noqa: ARG002 - the protocol's; the ledger is the state
         """Take over a partition: what the ledger holds of it is asked anew."""
         self._held = None

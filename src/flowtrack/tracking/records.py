@@ -1,8 +1,9 @@
 """What passes between Kafka and the workers: records, outputs, and the shape of a processor.
 
 A processor knows no Kafka.  Whoever feeds it (the exactly-once source, a test, a file) keeps this order: `assigned`
-for a partition before its first record, `process` for a batch, then either `committed` or `aborted` for that batch,
-and `revoked` when the partition goes to somebody else.  All calls come one after the other, never concurrently.
+for a partition before its first record (and `resume_from` before that, where there is a state topic), `process` for a
+batch, then either `committed` or `aborted` for that batch, and `revoked` when the partition goes to somebody else.
+All calls come one after the other, never concurrently.
 """
 
 from __future__ import annotations
@@ -49,6 +50,14 @@ class Output(NamedTuple):
 
 class Processor(Protocol):
     """What a worker does with a batch; called from one thread, never concurrently."""
+
+    def resume_from(self, partition: int, committed: int) -> int:
+        """Say from which offset of the state topic `history` must begin, asked right before `assigned`.
+
+        A processor that restored a snapshot up to there needs only what follows; 0 where it has none; never above
+        `committed`, the offset at which `history` ends.
+        """
+        ...
 
     def assigned(self, partition: int, history: Iterable[Record]) -> None:
         """Take over a partition: forget what was held for it, and fold the replayed state records, if any."""

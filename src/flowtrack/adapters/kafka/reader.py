@@ -20,7 +20,7 @@ from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.replay import read_partition, record_of
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.status import SourceStatus
-from flowtrack.errors import BrokerError
+from flowtrack.errors import BrokerError, RuntimeStateError
 from flowtrack.tracking.records import Record
 
 _STATE_WAIT_S = 0.05  # how long a batch waits for state that the broker does not deliver
@@ -33,6 +33,7 @@ _POLL_INTERVAL_MS = 300_000  # a takeover that loads much state, or a batch done
 
 _log = structlog.get_logger(__name__)
 
+Resumed = Callable[[int, int], int]
 Gained = Callable[[int, Iterable[Record]], None]
 Lost = Callable[[int], None]
 
@@ -53,16 +54,26 @@ class Reader:
     """Consumes a plan's topics.
 
     Args:
+        resumed: is asked, before `gained`, from where the state topic's records are needed: partition and committed
+            offset, see `Processor.resume_from`.
         gained: is told each partition taken over, with the state topic's records up to its committed offset.
         lost: is told each partition given up.
     """
 
     def __init__(
-        self, settings: KafkaSettings, plan: Plan, status: SourceStatus, *, gained: Gained, lost: Lost
+        self,
+        settings: KafkaSettings,
+        plan: Plan,
+        status: SourceStatus,
+        *,
+        resumed: Resumed,
+        gained: Gained,
+        lost: Lost,
     ) -> None:
         self._settings = settings
         self._plan = plan
         self._status = status
+        self._resumed = resumed
         self._gained = gained
         self._lost = lost
         self._log = LogOffsets(settings)
@@ -154,7 +165,14 @@ class Reader:
         at = (self._plan.state_topic or "", partition)
         if at not in begins:
             return ()
-        return read_partition(self._settings, *at, starts[at], begins[at])
+        wanted = self._resumed(partition, begins[at])
+        if wanted > begins[at]:
+            raise RuntimeStateError(
+                f"state of `{wanted}` is ahead of what is committed, {begins[at]}",
+                where=f"{at[0]}/{partition}",
+                help="throw the state away: it is made anew from the topic",
+            )
+        return read_partition(self._settings, *at, max(starts[at], wanted), begins[at])
 
     def _begins(self, places: list[Place]) -> tuple[dict[Place, int], dict[Place, int]]:
         """Give where to go on: the committed offset, or the log's start where nothing was ever committed."""

@@ -88,7 +88,7 @@ class Source:
         self._on_poison = on_poison
         self._leave = leave
         self._stopping = threading.Event()
-        self._reader = Reader(settings, plan, self.status, gained=self._gained, lost=self._lost)
+        self._reader = Reader(settings, plan, self.status, resumed=self._resumed, gained=self._gained, lost=self._lost)
         self._closing = closing_for(settings, plan, self._stopping.is_set)
         self._undone = 0
         self._lag_asked_s = 0.0
@@ -219,6 +219,10 @@ class Source:
         return cause
 
     # -- the processor -------------------------------------------------------------------------------------------
+
+    def _resumed(self, partition: int, committed: int) -> int:
+        offset: int = self._call("resume_from", lambda: self._processor.resume_from(partition, committed), _TAKEOVER_S)
+        return offset
 
     def _gained(self, partition: int, history: Iterable[Record]) -> None:
         self._call("assigned", lambda: self._processor.assigned(partition, history), _TAKEOVER_S)
