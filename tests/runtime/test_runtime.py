@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flowtrack.apps.books import accounts_of, logs_of
+from flowtrack.adapters.kafka.lag import end_offsets
+from flowtrack.apps.books import reconciled
 from flowtrack.apps.demo import publish_day, run_day
 from flowtrack.apps.directory import DataDirectory, Running
 from flowtrack.apps.documents import as_registry_document
@@ -22,10 +23,10 @@ from flowtrack.apps.ports import check_free, free_port
 from flowtrack.apps.report import Report
 from flowtrack.apps.runtime import BROKER, Runtime
 from flowtrack.apps.screen import Screen, Steps
-from flowtrack.audit.questions import Books
 from flowtrack.errors import RuntimeStateError
 from flowtrack.sample.day import SampleDay, sample_day
 from flowtrack.sample.options import SampleOptions
+from flowtrack.tracking.records import Topic
 
 GIB = 1024 * 1024 * 1024
 QUIET = {"FLOWTRACK_ALERTS__TERMINAL": "false"}
@@ -134,7 +135,7 @@ def test_killed_workers_come_back_and_the_books_balance(report: Report) -> None:
     """Checker, store and alerter killed with -9 on the way: nothing lost, nothing twice, all found, no false alarm."""
     assert report.differences == []
     assert report.restarts == 3
-    assert sum(account.judged for account in report.accounts) == report.published.events
+    assert report.books.decisions == report.published.events
     assert report.comparison.planted == report.comparison.found > 0
 
 
@@ -218,19 +219,19 @@ def test_an_ordered_end_leaves_nothing_undone(
     runtime = start(small_day)
     emitted = publish_day(runtime, small_day, lambda _done, _total: None)
     assert runtime.drain(60)
-    logs, epoch = logs_of(runtime.kafka), runtime.epoch
+    epoch = runtime.epoch
     assert list(runtime.supervisor.pids) == [BROKER]
     runtime.__exit__(None, None, None)
     directory.__exit__()
     with open_ledger(directory.path) as ledger:
-        accounts = accounts_of(ledger.books(Books()), logs, epoch)
-        assert all(account.balanced for account in accounts)
-        assert sum(account.judged for account in accounts) == emitted.events
+        books = reconciled(ledger, None)
+        assert books.balanced
+        assert books.decisions == emitted.events
         assert len(list(ledger.consents_all())) == emitted.consents
     directory.__enter__()
     again = start(small_day)
     assert again.epoch != epoch
-    assert sum(log.end for log in logs_of(again.kafka).values()) == 0
+    assert sum(end_offsets(again.kafka, Topic.EVENTS).values()) == 0
     assert again.drain(60)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flowtrack.apps.child import READY_FILE
 from flowtrack.apps.clauses import clause_texts
+from flowtrack.apps.groups import ALERTER_GROUP
 from flowtrack.apps.settings import read
 from flowtrack.tracking.records import Record, Topic
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from flowtrack.adapters.alerts.settings import AlertSettings
     from flowtrack.adapters.kafka.settings import KafkaSettings
 
-GROUP = "flowtrack-alerter"
 _LAST_ATTEMPT_S = 5.0  # for what waits when the process ends; it is told anew at the next start
 
 
@@ -53,7 +53,7 @@ def run() -> int:
             kafka,
             alerter,
             topics=(Topic.FINDINGS,),
-            group=GROUP,
+            group=ALERTER_GROUP,
             closing="checkpoint" if kafka.embedded else "transactional",
             batch_wait_s=0.02,  # who is told of an unauthorised share is told within a quarter of a second
             ready_file=Path(ready_file) if ready_file else None,

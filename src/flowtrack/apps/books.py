@@ -1,98 +1,80 @@
-"""Do the books balance: what was published, what was judged or set aside, and what stands in the ledger."""
+"""Do the books balance: the ledger held against what the broker says of the workers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from flowtrack.apps.groups import CHECKER_GROUP, SINK_GROUP
 from flowtrack.apps.screen import Table
+from flowtrack.tracking.records import Topic
 
 if TYPE_CHECKING:
     from flowtrack.adapters.kafka.settings import KafkaSettings
-    from flowtrack.audit.answers import BooksAnswer, PartitionBooks
+    from flowtrack.audit.ledger import Ledger
+    from flowtrack.tracking.reconcile import Reconciliation
+
+_SINK_TOPICS = (Topic.DECISIONS, Topic.DEADLETTERS)
+_LOOKED_THROUGH = 1_000
+"""So many offsets between what is committed and the log's end are looked through: some hold no record, but the mark
+that a transaction has ended."""
 
 
-class Account(NamedTuple):
-    """The books of one partition of events in one epoch."""
-
-    epoch: str
-    partition: int
-    published: int | None
-    """Offsets that the log has given out; None where the broker of that epoch is gone."""
-    judged: int
-    dead: int
-    missing: int
-    twice: int
-    """Offsets with both a decision and a dead letter, and rows that stand more than once."""
-
-    @property
-    def balanced(self) -> bool:
-        """Whether every offset has exactly one outcome."""
-        known = self.published is None or self.published == self.judged + self.dead
-        return known and not self.missing and not self.twice
-
-
-class Log(NamedTuple):
-    """The log of one partition of events: its first offset that is still there, and the one behind its last."""
-
-    start: int
-    end: int
-
-
-def logs_of(kafka: KafkaSettings) -> dict[int, Log]:
-    """Give the log of each partition of events.
+def reconciled(ledger: Ledger, kafka: KafkaSettings | None) -> Reconciliation:
+    """Hold the ledger against the broker; without one, against itself.
 
     Raises:
         BrokerError: the broker does not answer.
+        StoreError: the ledger does not.
     """
-    from flowtrack.adapters.kafka.lag import end_offsets, start_offsets
-    from flowtrack.tracking.records import Topic
+    from flowtrack.audit.questions import Books
+    from flowtrack.tracking.reconcile import reconcile
 
-    starts = start_offsets(kafka, Topic.EVENTS)
-    return {p: Log(starts[p], end) for p, end in end_offsets(kafka, Topic.EVENTS).items()}
+    if kafka is None:
+        return reconcile(ledger.books(Books()), epoch="", checker=None, sink_lag_records=0)
+    from flowtrack.adapters.kafka.lag import committed_offsets, end_offsets, start_offsets
+    from flowtrack.tracking.reconcile import GroupProgress
 
-
-def accounts_of(books: BooksAnswer, logs: Mapping[int, Log], epoch: str) -> list[Account]:
-    """Put the ledger's side and the log's side together.
-
-    Args:
-        books: the ledger's answer.
-        logs: by partition, of the broker's present epoch; empty where no broker answers.
-        epoch: the broker's present epoch.
-    """
-    held: dict[tuple[str, int], PartitionBooks] = {(each.epoch, each.partition): each for each in books.partitions}
-    places = sorted(held.keys() | {(epoch, partition) for partition in logs})
-    return [_account(place, held.get(place), logs.get(place[1]) if place[0] == epoch else None) for place in places]
+    starts, ends = start_offsets(kafka, Topic.EVENTS), end_offsets(kafka, Topic.EVENTS)
+    read = committed_offsets(kafka, CHECKER_GROUP, Topic.EVENTS)
+    progress = {p: GroupProgress(start, read.get(p, start), ends[p]) for p, start in starts.items()}
+    # asked in this order: what the sink writes in between can only make it look further behind than it is
+    lag = sum(_records_left(kafka, SINK_GROUP, topic) for topic in _SINK_TOPICS)
+    return reconcile(ledger.books(Books()), epoch=kafka.epoch, checker=progress, sink_lag_records=lag)
 
 
-def _account(place: tuple[str, int], held: PartitionBooks | None, log: Log | None) -> Account:
-    if held is None:
-        published = 0 if log is None else log.end - log.start
-        return Account(*place, published, 0, 0, published, 0)
-    twice = held.both + held.repeated_rows
-    if log is None:
-        return Account(*place, None, held.judged, held.dead, held.missing, twice)
-    # What the broker has thrown away by age before the ledger's first offset was never the ledger's to hold.
-    start = min(log.start, held.first)
-    missing = held.missing + (held.first - start) + max(0, log.end - held.last - 1)
-    return Account(*place, log.end - start, held.judged, held.dead, missing, twice)
+def _records_left(kafka: KafkaSettings, group: str, topic: str) -> int:
+    """How many records of a topic a group has not committed."""
+    from flowtrack.adapters.kafka.lag import committed_offsets, end_offsets, start_offsets
+    from flowtrack.adapters.kafka.replay import read_partition
+
+    starts, ends = start_offsets(kafka, topic), end_offsets(kafka, topic)
+    committed = committed_offsets(kafka, group, topic)
+    left = 0
+    for partition, end in ends.items():
+        begin = max(committed.get(partition, 0), starts[partition])
+        if end - begin > _LOOKED_THROUGH:
+            left += end - begin
+        elif end > begin:
+            left += sum(1 for _ in read_partition(kafka, topic, partition, begin, end))
+    return left
 
 
-def table_of(accounts: list[Account]) -> Table:
-    """Show accounts as a table."""
+def table_of(books: Reconciliation) -> Table:
+    """Show the books as a table."""
     rows: list[list[str | int]] = [
         [
-            account.epoch or "-",
-            account.partition,
-            "?" if account.published is None else f"{account.published:,}",
-            account.judged,
-            account.dead,
-            account.missing,
-            account.twice,
-            "yes" if account.balanced else "no",
+            part.epoch or "-",
+            part.partition,
+            part.events,
+            part.decisions,
+            part.dead_letters,
+            part.in_flight + part.unread,
+            part.missing,
+            part.doubled + part.repeated_rows,
+            "yes" if part.balanced else "no",
         ]
-        for account in accounts
+        for part in books.partitions
     ]
-    columns = ["epoch", "p", "published", "judged", "dead", "missing", "twice", "balanced"]
-    note = "p is the partition; published = judged + dead letters, each offset once"
+    columns = ["epoch", "p", "read", "judged", "dead", "on the way", "missing", "twice", "balanced"]
+    note = "p is the partition; read = judged + dead letters, each offset once in the ledger"
     return Table("Reconciliation: events, by partition", columns, rows, note)

@@ -6,12 +6,9 @@ import os
 from pathlib import Path
 
 from flowtrack.apps.child import READY_FILE
+from flowtrack.apps.groups import ALERTER_GROUP, CHECKER_GROUP, SINK_GROUP
 from flowtrack.apps.settings import read
 from flowtrack.tracking.records import Topic
-
-GROUP = "flowtrack-checker"
-_SINK_GROUP = "flowtrack-sink"
-_ALERTER_GROUP = "flowtrack-alerter"
 
 
 def run() -> int:
@@ -30,7 +27,7 @@ def run() -> int:
 
     kafka = read(KafkaSettings)
     rulebook = Rulebook()
-    group = GroupOffsets(kafka, GROUP)
+    group = GroupOffsets(kafka, CHECKER_GROUP)
     checker = Checker(
         rulebook,
         kafka.partitions,
@@ -40,9 +37,9 @@ def run() -> int:
     windows: tuple[Window, ...] = ()
     if kafka.embedded:
         windows = (
-            Window(kafka, Topic.DECISIONS, (_SINK_GROUP,)),
-            Window(kafka, Topic.FINDINGS, (_ALERTER_GROUP,)),
-            Window(kafka, Topic.DEADLETTERS, (_SINK_GROUP,)),
+            Window(kafka, Topic.DECISIONS, (SINK_GROUP,)),
+            Window(kafka, Topic.FINDINGS, (ALERTER_GROUP,)),
+            Window(kafka, Topic.DEADLETTERS, (SINK_GROUP,)),
         )
     ready_file = os.environ.get(READY_FILE)
     return run_worker(
@@ -50,7 +47,7 @@ def run() -> int:
         kafka,
         checker,
         topics=(Topic.EVENTS, Topic.CONSENTS),
-        group=GROUP,
+        group=CHECKER_GROUP,
         closing="checkpoint" if kafka.embedded else "transactional",
         state_topic=Topic.CONSENTS,
         control_handlers={Topic.POLICIES: rulebook.take_policy, Topic.REGISTRY: rulebook.take_registry},

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowtrack.apps.books import accounts_of, logs_of
+from flowtrack.apps.books import reconciled
 from flowtrack.apps.clauses import clause_texts
 from flowtrack.apps.directory import DataDirectory
 from flowtrack.apps.documents import as_registry_document
@@ -196,7 +196,7 @@ def settle(runtime: Runtime, steps: _Steps) -> None:
 
 def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> Report:
     """Ask the ledger for everything that is shown."""
-    from flowtrack.audit.questions import AlertList, Books, Overview, Trail
+    from flowtrack.audit.questions import AlertList, Overview, Trail
 
     overview = ledger.overview(Overview())
     return Report(
@@ -211,7 +211,7 @@ def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> 
         alerts=ledger.alerts(AlertList(limit=_ALERTS_MAX)).alerts,
         comparison=_compared(day.truth, _findings(runtime.kafka), overview),
         trail=ledger.trail(Trail(subject=_worth_showing(day)), asker=asker()),
-        accounts=accounts_of(ledger.books(Books()), logs_of(runtime.kafka), runtime.epoch),
+        books=reconciled(ledger, runtime.kafka),
         texts=clause_texts(),
         seconds={},
         memory_bytes=0,

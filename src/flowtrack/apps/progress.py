@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from flowtrack.apps.alerter import GROUP as ALERTER_GROUP
+from flowtrack.apps.groups import ALERTER_GROUP, CHECKER_GROUP, SINK_GROUP
 from flowtrack.apps.worker import WorkerKind
 from flowtrack.tracking.records import Topic
 
@@ -26,10 +26,10 @@ class Stage(NamedTuple):
 
 
 STAGES = {
-    WorkerKind.CHECKER: Stage("flowtrack-checker", (Topic.CONSENTS, Topic.EVENTS)),
+    WorkerKind.CHECKER: Stage(CHECKER_GROUP, (Topic.CONSENTS, Topic.EVENTS)),
     WorkerKind.ALERTER: Stage(ALERTER_GROUP, (Topic.FINDINGS,)),
     WorkerKind.SINK: Stage(
-        "flowtrack-sink", (Topic.DECISIONS, Topic.DEADLETTERS, Topic.ALERTS, Topic.POLICIES, Topic.REGISTRY)
+        SINK_GROUP, (Topic.DECISIONS, Topic.DEADLETTERS, Topic.ALERTS, Topic.POLICIES, Topic.REGISTRY)
     ),
 }
 """In the order in which data flows: once a worker has no lag, and none before it has, it is done."""

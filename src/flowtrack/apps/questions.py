@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flowtrack.apps.books import Account, Log, accounts_of, logs_of, table_of
+from flowtrack.apps.books import reconciled, table_of
 from flowtrack.apps.clauses import clause_texts
 from flowtrack.apps.directory import DataDirectory
 from flowtrack.apps.ledger import asker, open_ledger
@@ -15,9 +15,13 @@ from flowtrack.apps.screen import Lines, Screen, Table
 from flowtrack.apps.settings import read
 from flowtrack.apps.trails import tree_of
 from flowtrack.audit.answers import CompleteUpTo
-from flowtrack.audit.questions import Books, DeadLetterList, Trail
+from flowtrack.audit.questions import DeadLetterList, Trail
 from flowtrack.domain.model import SUBJECT_PATTERN
 from flowtrack.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from flowtrack.adapters.kafka.settings import KafkaSettings
+    from flowtrack.tracking.reconcile import Reconciliation
 
 
 def show_trail(subject: str, data_dir: Path, *, as_of: str, known_at: str, as_json: bool) -> None:
@@ -51,21 +55,14 @@ def show_books(data_dir: Path, *, as_json: bool) -> bool:
         BrokerError: Kafka does not answer.
         StoreError: there is no ledger, or it does not answer.
     """
-    logs, epoch = _logs(data_dir)
+    kafka = _broker(data_dir)
     with open_ledger(data_dir) as ledger:
-        answer = ledger.books(Books())
-    accounts = accounts_of(answer, logs, epoch)
-    balanced = all(account.balanced for account in accounts)
+        books = reconciled(ledger, kafka)
     if as_json:
-        document = {
-            "balanced": balanced,
-            "partitions": [account._asdict() | {"balanced": account.balanced} for account in accounts],
-            "completeness": answer.completeness.model_dump(mode="json"),
-        }
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
-        return balanced
-    Screen().show(table_of(accounts), _verdict(accounts, balanced=balanced), _completeness(answer.completeness))
-    return balanced
+        sys.stdout.write(books.model_dump_json(indent=2) + "\n")
+        return books.balanced
+    Screen().show(table_of(books), _verdict(books, known=kafka is not None))
+    return books.balanced
 
 
 def show_dead_letters(data_dir: Path, *, limit: int, as_json: bool) -> None:
@@ -96,20 +93,18 @@ def show_dead_letters(data_dir: Path, *, limit: int, as_json: bool) -> None:
     )
 
 
-def _logs(data_dir: Path) -> tuple[dict[int, Log], str]:
-    """Ask the broker that there is: the running embedded one, or the one that the settings name."""
+def _broker(data_dir: Path) -> KafkaSettings | None:
+    """Give the broker that there is: the running embedded one, or the one that the settings name."""
     import os
 
     from flowtrack.adapters.kafka.settings import KafkaSettings
 
     running = DataDirectory(data_dir).running()
     if running is not None:
-        kafka = KafkaSettings(bootstrap_servers=running.broker, embedded=True, epoch=running.epoch)
-    elif "FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS" in os.environ:
-        kafka = read(KafkaSettings)
-    else:
-        return {}, ""  # an embedded broker that is gone has taken its logs along; the ledger's own side remains
-    return logs_of(kafka), kafka.epoch
+        return KafkaSettings(bootstrap_servers=running.broker, embedded=True, epoch=running.epoch)
+    if "FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS" in os.environ:
+        return read(KafkaSettings)
+    return None  # an embedded broker that is gone has taken its logs along; the ledger's own side remains
 
 
 def _instant(name: str, text: str) -> datetime | None:
@@ -126,10 +121,11 @@ def _instant(name: str, text: str) -> datetime | None:
     return moment
 
 
-def _verdict(accounts: list[Account], *, balanced: bool) -> Lines:
-    unknown = sum(account.published is None for account in accounts)
-    lines = [f"{unknown} partitions of brokers that are gone: only the ledger's side can be checked"] if unknown else []
-    return Lines("The books balance" if balanced else "The books do not balance", lines)
+def _verdict(books: Reconciliation, *, known: bool) -> Lines:
+    lines = list(books.advice)
+    if not known:
+        lines.append("no broker answers: only the ledger's own side can be checked")
+    return Lines("The books balance" if books.balanced else "The books do not balance", lines)
 
 
 def _completeness(completeness: CompleteUpTo) -> Lines:

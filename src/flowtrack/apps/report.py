@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowtrack.apps.books import Account, table_of
+from flowtrack.apps.books import table_of
 from flowtrack.apps.clauses import ClauseText
 from flowtrack.apps.screen import Lines, Node, Part, Table
 from flowtrack.apps.trails import tree_of
@@ -15,6 +15,7 @@ from flowtrack.apps.verdicts import Comparison
 if TYPE_CHECKING:
     from flowtrack.audit.answers import OverviewAnswer, TrailAnswer
     from flowtrack.domain.decision import Alert
+    from flowtrack.tracking.reconcile import Reconciliation
 
 _VERDICTS = ("permit", "deny", "indeterminate", "not_applicable")
 _ALERTS_SHOWN = 15
@@ -44,7 +45,7 @@ class Report:
     alerts: Sequence[Alert]
     comparison: Comparison
     trail: TrailAnswer
-    accounts: Sequence[Account]
+    books: Reconciliation
     texts: Mapping[str, ClauseText]
     seconds: Mapping[str, float]
     """When each step was done, counted from the start."""
@@ -57,13 +58,8 @@ class Report:
     @property
     def differences(self) -> list[str]:
         """What is not as it should be; empty when all is well."""
-        judged = sum(account.judged for account in self.accounts)
-        dead = sum(account.dead for account in self.accounts)
-        found = [
-            f"partition {account.partition} of epoch {account.epoch} does not balance: {account._asdict()}"
-            for account in self.accounts
-            if not account.balanced
-        ]
+        judged, dead = self.books.decisions, self.books.dead_letters
+        found = [f"the books: {text}" for text in self.books.advice]
         if (judged, dead) != (self.published.events, self.published.bad_messages):
             found.append(
                 f"{self.published.events} events and {self.published.bad_messages} bad messages were published, "
@@ -95,10 +91,7 @@ class Report:
                 "false_alarms": list(self.comparison.false_alarms),
             },
             "trail": self.trail.model_dump(mode="json"),
-            "books": {
-                "balanced": all(account.balanced for account in self.accounts),
-                "partitions": [account._asdict() | {"balanced": account.balanced} for account in self.accounts],
-            },
+            "books": self.books.model_dump(mode="json"),
             "seconds": {name: round(at_s, 3) for name, at_s in self.seconds.items()},
             "memory_mib": round(self.memory_bytes / _MIB),
             "restarts": self.restarts,
@@ -112,7 +105,7 @@ class Report:
             self._alerts(),
             self._findings(),
             self._trail(),
-            table_of(list(self.accounts)),
+            table_of(self.books),
             self._cost(),
             self._going_on(),
         ]
@@ -149,7 +142,7 @@ class Report:
         return Table(title, ["severity", "count", "what", "clause"], rows, note)
 
     def _findings(self) -> Lines:
-        comparison, books = self.comparison, all(account.balanced for account in self.accounts)
+        comparison, books = self.comparison, self.books.balanced
         lines = [
             _COMPARED.format(comparison.planted, comparison.found, len(comparison.false_alarms)),
             f"the books {'balance' if books else 'do not balance'}",

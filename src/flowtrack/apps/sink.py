@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowtrack.apps.child import READY_FILE
+from flowtrack.apps.groups import SINK_GROUP
 from flowtrack.apps.settings import read
 from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Topic
@@ -21,7 +22,6 @@ from flowtrack.tracking.records import Topic
 if TYPE_CHECKING:
     from flowtrack.adapters.kafka.settings import KafkaSettings
 
-GROUP = "flowtrack-sink"
 _BATCH_RECORDS = 16_000  # few large parts are cheaper than many small ones
 _BATCH_RECORDS_EMBEDDED = 4_000  # on one machine with everything else: a quarter of the memory for a batch
 _LAG_TIMEOUT_S = 2.0  # an answer may say that it does not know the lag; it must not wait for it
@@ -60,7 +60,7 @@ def run() -> int:
                 kafka,
                 writer,
                 topics=SINK_TOPICS,
-                group=GROUP,
+                group=SINK_GROUP,
                 closing="checkpoint",  # the ledger itself tells repeats; there is nothing for a transaction to write
                 batch_records_max=_BATCH_RECORDS_EMBEDDED if kafka.embedded else _BATCH_RECORDS,
                 ready_file=Path(ready_file) if ready_file else None,
@@ -73,7 +73,7 @@ def lag_of(kafka: KafkaSettings) -> Callable[[], int | None]:
 
     from flowtrack.adapters.kafka.lag import GroupOffsets, LogOffsets
 
-    log, group = LogOffsets(kafka), GroupOffsets(kafka, GROUP)
+    log, group = LogOffsets(kafka), GroupOffsets(kafka, SINK_GROUP)
     asking = threading.Lock()
 
     def lag() -> int | None:

@@ -22,14 +22,19 @@ class GroupProgress(NamedTuple):
     start: int
     """The first offset that counts: where the log began when the group began to read it."""
     committed: int
+    end: int | None = None
+    """Behind the last offset that was published; None where it is not known."""
 
 
 class PartitionReconciliation(Contract):
-    """One source partition of the current epoch."""
+    """One source partition of one epoch."""
 
+    epoch: str
     partition: int
     events: int
     """Offsets that the checker has read."""
+    unread: int
+    """Offsets that were published and that the checker has not read yet."""
     decisions: int
     dead_letters: int
     ledger: int
@@ -70,27 +75,32 @@ def reconcile(
     books: BooksAnswer,
     *,
     epoch: str,
-    checker: Mapping[int, GroupProgress],
+    checker: Mapping[int, GroupProgress] | None,
     sink_lag_records: int | Mapping[int, int],
 ) -> Reconciliation:
     """Hold the ledger against what was read.
 
     Args:
         books: what the ledger holds.
-        epoch: which broker the offsets are of; rows of earlier ones have settled long since.
-        checker: progress of the checker's group in the events topic, by partition.
+        epoch: which broker the offsets are of; of earlier ones, whose brokers are gone, the ledger's own side remains.
+        checker: progress of the checker's group in the events topic, by partition; None where no broker answers.
         sink_lag_records: records of decisions and dead letters that the sink's group has not committed; as a whole,
             or by partition.  Zero means that nothing is in flight, so that what is not there is missing.
     """
-    held = {part.partition: part for part in books.partitions if part.epoch == epoch}
+    present = {} if checker is None else checker
+    held = {part.partition: part for part in books.partitions if part.epoch == epoch and checker is not None}
+    past = [part for part in books.partitions if part.partition not in held or part.epoch != epoch]
     partitions = [
-        _partition(number, progress, held.get(number), _lag(sink_lag_records, number))
-        for number, progress in sorted(checker.items())
+        *(_partition(part.epoch, part.partition, GroupProgress(part.first, part.last + 1), part, 0) for part in past),
+        *(
+            _partition(epoch, number, progress, held.get(number), _lag(sink_lag_records, number))
+            for number, progress in sorted(present.items())
+        ),
     ]
-    unknown = sorted(set(held) - set(checker))
+    unknown = sorted(set(held) - set(present))
     missing = sum(part.missing for part in partitions)
     repeated = sum(part.repeated_rows for part in partitions)
-    in_flight = sum(part.in_flight for part in partitions)
+    in_flight = sum(part.in_flight + part.unread for part in partitions)
     return Reconciliation(
         epoch=epoch,
         partitions=partitions,
@@ -112,7 +122,7 @@ def _lag(lag: int | Mapping[int, int], partition: int) -> int:
 
 
 def _partition(
-    number: int, progress: GroupProgress, held: PartitionBooks | None, sink_lag: int
+    epoch: str, number: int, progress: GroupProgress, held: PartitionBooks | None, sink_lag: int
 ) -> PartitionReconciliation:
     events = max(0, progress.committed - progress.start)
     if held is None:
@@ -126,8 +136,10 @@ def _partition(
     ranges = _missing_ranges(held, progress, ledger)
     in_flight, missing = (lacking, 0) if sink_lag else (0, lacking)
     return PartitionReconciliation(
+        epoch=epoch,
         partition=number,
         events=events,
+        unread=0 if progress.end is None else max(0, progress.end - progress.committed),
         decisions=held.judged,
         dead_letters=held.dead,
         ledger=ledger,
@@ -187,6 +199,11 @@ def _advice(partitions: list[PartitionReconciliation], unknown: list[int]) -> li
             )
         if part.in_flight:
             advice.append(f"partition {part.partition}: {part.in_flight} events are in flight: ask again in a moment")
+        if part.unread:
+            advice.append(
+                f"partition {part.partition}: {part.unread} events wait for the checker: ask again in a moment, or see "
+                f"whether it runs"
+            )
     advice += [
         f"partition {number}: the ledger has rows of it and the checker's group has read none: check the topic"
         for number in unknown
