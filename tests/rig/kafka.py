@@ -1,4 +1,4 @@
-"""A real Kafka for the tests: at an address in the environment, or started from its jars where Java is."""
+"""A real Kafka for the tests: at an address in the environment, else in a container, else from its jars."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.rig.containers import ContainerError, docker_answers, kafka_container
+from tests.rig.ports import free_ports
 
 _UP_WITHIN_S = 60.0
 _CLUSTER_ID = "Zmxvd3RyYWNrLXRlc3RzLQ"  # 22 characters of base64: any will do
@@ -46,12 +49,35 @@ def real_kafka(folder: Path) -> Iterator[str]:
     if address:
         yield address
         return
+    with contextlib.ExitStack() as stack:
+        why = "no Docker daemon answers"
+        started = ""
+        if docker_answers():
+            try:
+                started = stack.enter_context(kafka_container())
+            except ContainerError as error:
+                why = str(error)
+        yield started or stack.enter_context(kafka_from_jars(folder, otherwise=why))
+
+
+@contextlib.contextmanager
+def kafka_from_jars(folder: Path, otherwise: str = "") -> Iterator[str]:
+    """Give the address of a Kafka that runs as a process, from its jars.
+
+    Args:
+        folder: where it lives.
+        otherwise: what else was tried and why it did not do, for the error.
+
+    Raises:
+        NoKafkaError: there is no Java, or there are no jars.
+    """
     java = shutil.which("java")
     jars = Path(os.environ.get("FLOWTRACK_KAFKA_JARS", ".cache/kafka-jars"))
     if java is None or not list(jars.glob("kafka_2.13-*.jar")):
+        tried = f" ({otherwise})" if otherwise else ""
         raise NoKafkaError(
-            "no Kafka: set FLOWTRACK_TEST_KAFKA to an address, or have Java and run .ci/fetch-kafka.sh (looked for "
-            f"jars in {jars})"
+            f"no Kafka{tried}: set FLOWTRACK_TEST_KAFKA to an address, have Docker, or have Java and run "
+            f".ci/fetch-kafka.sh (looked for jars in {jars})"
         )
     with _process(java, jars, folder) as started:
         yield started
@@ -59,7 +85,7 @@ def real_kafka(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _process(java: str, jars: Path, folder: Path) -> Iterator[str]:
-    port, controller = _free_ports(2)
+    port, controller = free_ports(2)
     properties = folder / "server.properties"
     properties.write_text(_PROPERTIES.format(port=port, controller=controller, folder=folder), encoding="utf-8")
     run = [java, "-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp", f"{jars.resolve()}/*"]
@@ -74,14 +100,6 @@ def _process(java: str, jars: Path, folder: Path) -> Iterator[str]:
         finally:
             server.kill()
             server.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:
