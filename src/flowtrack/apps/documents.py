@@ -10,7 +10,11 @@ from flowtrack.errors import DeliveryError, PackError, RegistryError
 from flowtrack.tracking.records import Output, Topic
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     from flowtrack.adapters.kafka.settings import KafkaSettings
+    from flowtrack.policy.signing import PublicKeys
+    from flowtrack.policy.source import PackDocument
 
 _FLUSH_S = 30.0
 
@@ -58,8 +62,8 @@ def as_registry_document(name: str, version: str, value: bytes) -> Document:
     return Document(Topic.REGISTRY, f"{name}:{version}", value)
 
 
-def pack_document(folder: Path) -> Document:
-    """Read a pack from its folder; whoever judges by it validates it as a whole.
+def pack_document(folder: Path, key: Ed25519PrivateKey | None = None) -> Document:
+    """Read a pack from its folder, and sign it if there is a key; whoever judges by it validates it as a whole.
 
     Raises:
         PackError: the folder holds no pack that can be read.
@@ -72,11 +76,12 @@ def pack_document(folder: Path) -> Document:
         pack = load_pack(files)
     except PackError as error:
         raise PackError(error.what, where=str(folder), help=error.help, problems=error.problems) from error
-    document = PackDocument(name=pack.name, version=pack.version, effective_from=pack.effective_from, files=files)
-    return Document(Topic.POLICIES, f"{pack.name}:{pack.version}", document.model_dump_json().encode())
+    return _pack_document(
+        PackDocument(name=pack.name, version=pack.version, effective_from=pack.effective_from, files=files), key
+    )
 
 
-def default_pack_document() -> Document:
+def default_pack_document(key: Ed25519PrivateKey | None = None) -> Document:
     """Give the pack that Flowtrack brings, unread but for its head: whoever judges by it validates it."""
     import yaml
 
@@ -84,10 +89,32 @@ def default_pack_document() -> Document:
 
     files = files_of_default_pack()
     head = yaml.safe_load(files["pack.yaml"])
-    document = PackDocument(
-        name=head["id"], version=head["version"], effective_from=head["effective_from"], files=files
+    return _pack_document(
+        PackDocument(name=head["id"], version=head["version"], effective_from=head["effective_from"], files=files), key
     )
-    return Document(Topic.POLICIES, f"{document.name}:{document.version}", document.model_dump_json().encode())
+
+
+def _pack_document(pack: PackDocument, key: Ed25519PrivateKey | None) -> Document:
+    if key is not None:
+        from flowtrack.policy.signing import signed
+
+        pack = signed(pack, key)
+    return Document(Topic.POLICIES, f"{pack.name}:{pack.version}", pack.model_dump_json().encode())
+
+
+def is_vouched_for(document: Document, keys: PublicKeys) -> bool:
+    """Whether a document would pass the check of its signature; registry documents carry none."""
+    from pydantic import ValidationError
+
+    from flowtrack.policy.source import PackDocument
+
+    if document.topic != Topic.POLICIES:
+        return True
+    try:
+        keys.verify(PackDocument.model_validate_json(document.value))
+    except (PackError, ValidationError):
+        return False
+    return True
 
 
 def publish(

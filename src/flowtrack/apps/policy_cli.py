@@ -64,11 +64,25 @@ def clauses(
 
 
 @app.command()
-def publish(
-    folder: Annotated[Path | None, typer.Argument(help="Folder of a pack; without it the default pack.")] = None,
+def keygen(
+    file: Annotated[Path, typer.Argument(help="Where the private key goes; its public half becomes FILE.pub.")],
     json: JsonOption = False,
 ) -> None:
-    """Validate a pack and publish it on the policies topic: it is in force from its `effective_from`."""
+    """Make a pair of Ed25519 keys to sign packs with and to check them by."""
+    from flowtrack.apps.policy_commands import keygen as run
+
+    raise typer.Exit(run(file, as_json=json))
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of a pack; without it the default pack.")] = None,
+    signing_key: Annotated[
+        Path | None, typer.Option(envvar="FLOWTRACK_POLICY__SIGNING_KEY", help="Private key to sign it with.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Validate a pack, sign it, and publish it on the policies topic: it is in force from its `effective_from`."""
     from flowtrack.apps.policy_commands import publish as run
 
-    raise typer.Exit(run(folder, as_json=json))
+    raise typer.Exit(run(folder, signing_key, as_json=json))

@@ -216,23 +216,48 @@ def _print_json(value: object) -> None:
     _print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def publish(folder: Path | None, *, as_json: bool) -> int:
-    """Publish a pack that passes validation.
+def keygen(path: Path, *, as_json: bool) -> int:
+    """Make a pair of keys, and print where they lie.
 
     Raises:
-        PackError: it is refused.
+        ConfigurationError: one of the files is there already, or cannot be written.
+    """
+    from flowtrack.apps.keys import PUBLIC_KEYS, make_pair, public_half
+
+    made = make_pair(path)
+    public = public_half(path)
+    if as_json:
+        _print_json({"key": made, "private": str(path), "public": str(public)})
+    else:
+        _print(f"made the key {made}")
+        _print(f"  sign with  flowtrack policy publish --signing-key {path}")
+        _print(f"  check by   {PUBLIC_KEYS}={public}")
+    return 0
+
+
+def publish(folder: Path | None, signing_key: Path | None, *, as_json: bool) -> int:
+    """Publish a pack that passes validation, signed if there is a key.
+
+    Raises:
+        PackError: it is refused, or would be by a checker with the same settings.
+        ConfigurationError: the key cannot be read.
         DeliveryError: the broker did not take it.
     """
     from flowtrack.adapters.kafka.settings import KafkaSettings
     from flowtrack.apps.documents import default_pack_document, pack_document
     from flowtrack.apps.documents import publish as send
+    from flowtrack.apps.keys import PolicySettings
     from flowtrack.apps.settings import read
+    from flowtrack.policy.signing import read_signing_key
+    from flowtrack.policy.source import PackDocument
 
     accept_pack(pack_files(folder))
-    document = default_pack_document() if folder is None else pack_document(folder)
+    key = None if signing_key is None else read_signing_key(signing_key)
+    document = default_pack_document(key) if folder is None else pack_document(folder, key)
+    read(PolicySettings).keys().verify(PackDocument.model_validate_json(document.value))
     send(read(KafkaSettings), [document.output()])
     if as_json:
-        _print_json({"published": document.key, "topic": document.topic})
+        _print_json({"published": document.key, "topic": document.topic, "signed": key is not None})
     else:
-        _print(f"published {document.key} on {document.topic}")
+        _print(f"published {document.key} on {document.topic}{'' if key is None else ', signed'}")
     return 0
