@@ -91,6 +91,8 @@ def _near_misses(judge: Judge, situation: Situation, matched: set[str]) -> Itera
     for rule in judge.slice_of(situation.circumstances.kind, situation.category):
         if rule.id in matched or rule.set is not RuleSet.ENFORCED:
             continue
+        if not _holds(judge, situation, principal=rule.est["principal"]):
+            continue
         failing = [each for each in _conditions(rule) if not _holds(judge, situation, each)]
         if 0 < len(failing) <= _NEARLY:
             names = sorted({name for each in failing for name in _attributes_in(each["body"])})
@@ -125,15 +127,19 @@ def _conjuncts(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from _conjuncts(both["right"])
 
 
-def _holds(judge: Judge, situation: Situation, condition: Mapping[str, Any]) -> bool:
-    """Ask Cedar whether one condition holds: no second evaluator."""
-    everything = {"op": "All"}
+_EVERYTHING: Mapping[str, Any] = {"op": "All"}
+
+
+def _holds(
+    judge: Judge, situation: Situation, *conditions: Mapping[str, Any], principal: Mapping[str, Any] = _EVERYTHING
+) -> bool:
+    """Ask Cedar whether conditions hold, or a rule is for the service at all: no second evaluator."""
     policy = {
         "effect": "permit",
-        "principal": everything,
-        "action": everything,
-        "resource": everything,
-        "conditions": [condition],
+        "principal": principal,
+        "action": _EVERYTHING,
+        "resource": _EVERYTHING,
+        "conditions": conditions,
     }
     policies = cedarpy.PolicySet.from_json_str(
         json.dumps({"staticPolicies": {"condition": policy}, "templates": {}, "templateLinks": []})
