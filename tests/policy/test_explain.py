@@ -1,0 +1,138 @@
+"""Explain: the rules that matched, those that nearly did, the clauses' words, the consent record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flowtrack.domain.consent import ConsentData
+from flowtrack.domain.event import TYPES
+from flowtrack.domain.history import as_of, entry_of
+from flowtrack.domain.instants import instant_us
+from flowtrack.domain.names import Kind, Verdict
+from flowtrack.policy.cases import decide_case, read_cases
+from flowtrack.policy.decide import Decider
+from flowtrack.policy.explain import CategoryExplanation, explain
+from flowtrack.policy.judge import Judge
+from flowtrack.policy.pack import default_pack
+from tests.policy.small_pack import NOW, event, shop, small_pack
+
+DEFAULT = Judge(default_pack())
+
+
+def explained(
+    judge: Judge, kind: Kind = Kind.USE, *, consent: dict[str, Any] | None = None, **data: Any
+) -> CategoryExplanation:
+    """Why the first category of an event got its verdict."""
+    history = ()
+    if consent is not None:
+        history = (entry_of("c", instant_us(NOW) - 1, ConsentData.model_validate({"record": "own-1", **consent})),)
+    registry = shop(parties={"paycorp": {"type": "affiliate", "country": "KR", "needs": {"service": ["personal"]}}})
+    found = event(kind, **data)
+    verdict = Decider([judge], [registry]).decide(TYPES[found.type], found, as_of(history, instant_us(NOW)))
+    return explain(judge, verdict.categories[0])
+
+
+def test_the_rule_that_decided_is_named_with_its_place() -> None:
+    """Rule, effect, clauses, file and line, and the clauses' words in both languages."""
+    found = explained(Judge(small_pack()))
+    assert [(rule.id, rule.effect, rule.clauses, rule.where) for rule in found.rules] == [
+        ("use-service", "permit", ["1"], "policy/rules.cedar:1")
+    ]
+    assert [(clause.id, clause.ko, clause.en) for clause in found.clauses] == [("1", "하나", "One")]
+    assert found.verdict is Verdict.PERMIT
+
+
+def test_the_consent_record_is_named() -> None:
+    """What carried a permission, or ended it, is the subject's record."""
+    data = {"categories": ["provided.name"], "purpose": "service.provide", "basis": "consent"}
+    for state, verdict in (("given", Verdict.PERMIT), ("withdrawn", Verdict.DENY)):
+        found = explained(DEFAULT, consent={"kind": "consent", "state": state}, **data)
+        assert (found.verdict, found.consent) == (verdict, "own-1")
+    assert found.reasons == ["consent_withdrawn"]
+
+
+def test_a_near_miss_names_what_kept_it_out() -> None:
+    """A rule that would have permitted but for one condition is told with the attribute and its value."""
+    share = {
+        "categories": ["provided.name"],
+        "purpose": "service.provide",
+        "recipient": "paycorp",
+        "destination": "KR",
+        "channel": {"encrypted": True},
+    }
+    found = explained(DEFAULT, Kind.SHARE, **share, basis="processor")
+    nearly = {near.id: near for near in found.nearly}
+    assert found.verdict is Verdict.DENY
+    assert nearly["share-affiliate"].kept_out_by == ["basis = processor"]
+    assert nearly["share-affiliate"].effect == "permit"
+    assert nearly["share-affiliate"].clauses == ["4.3"]
+    assert "share-affiliate" not in {
+        near.id for near in explained(DEFAULT, Kind.SHARE, **share, basis="affiliate").nearly
+    }
+
+
+def test_a_rule_that_is_far_from_matching_is_not_told() -> None:
+    """Rules of other kinds, or with several conditions that fail, would only be noise."""
+    pack = small_pack(
+        more_rules="""
+@id("two-off") @clause("1") permit (principal, action == Action::"use", resource)
+when { context.basis == "law" && context.reference == "statute" };
+@id("one-off") @clause("1") forbid (principal, action == Action::"use", resource)
+when { context.basis == "deemed_consent" } when { context.account == "closed" };
+@id("unless-off") @clause("1") forbid (principal, action == Action::"use", resource)
+unless { context.purpose in Purpose::"service" };
+@id("share-off") @clause("1") permit (principal, action == Action::"share", resource) when { context.deemed };
+"""
+    )
+    nearly = {near.id: near.kept_out_by for near in explained(Judge(pack)).nearly}
+    assert nearly == {
+        "one-off": ["account = none"],
+        "unless-off": ["purpose = service"],
+        "no-outside": ["purpose = service"],
+    }
+
+
+def test_a_rule_for_another_service_is_no_near_miss() -> None:
+    """The rule's own scope must admit the event: nothing that the service could change would make it match."""
+    rule = (
+        '@id("other") @clause("1") forbid (principal == Service::"wallet", action, resource) when { context.deemed };'
+    )
+    assert "other" not in {near.id for near in explained(Judge(small_pack(more_rules=rule))).nearly}
+
+
+def test_the_situation_is_told() -> None:
+    """Everything that a rule could look at stands beside the verdict."""
+    found = explained(Judge(small_pack()), purpose="outside")
+    assert found.situation["purpose"] == "outside"
+    assert found.situation["category"] == "name"
+    assert found.reasons == ["outside_purpose"]
+
+
+def test_without_a_policy_there_is_only_the_gap() -> None:
+    """What was not judged has no situation, no rules and no clauses."""
+    pack = small_pack()
+    early = event(at=pack.effective_from.replace(year=2019))
+    judge = Judge(pack)
+    found = explain(judge, Decider([judge]).decide(Kind.USE, early, as_of((), 0)).categories[0])
+    assert (found.verdict, found.gaps, found.situation, found.nearly) == (
+        Verdict.INDETERMINATE,
+        ["no_policy_in_force"],
+        {},
+        [],
+    )
+
+
+@pytest.mark.parametrize("path", ["cases/clause-4.1.yaml", "cases/clause-6.2.yaml", "cases/gaps.yaml"])
+def test_every_case_can_be_explained(path: str) -> None:
+    """Each verdict of a case comes with rules or a default, clause texts in Korean and English, and its reasons."""
+    cases = read_cases(path, DEFAULT.pack.cases[path])
+    assert cases
+    for _, case in cases:
+        for each in decide_case(DEFAULT, case).categories:
+            found = explain(DEFAULT, each)
+            assert [clause.id for clause in found.clauses] == list(each.judged.clauses)
+            assert all(clause.ko and clause.en for clause in found.clauses)
+            assert {rule.id for rule in found.rules} == set(each.judged.rules)
+            assert not {near.id for near in found.nearly} & set(each.judged.rules)
