@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 import typer
 from pydantic import SecretStr
@@ -16,11 +17,13 @@ from flowtrack.adapters.alerts.settings import AlertSettings
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.http.service import build_app
 from flowtrack.adapters.http.settings import HttpSettings
+from flowtrack.adapters.kafka.health import HealthServer
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.topics import SHAPES
 from flowtrack.apps.cli import app
 from flowtrack.apps.keys import PolicySettings
 from flowtrack.apps.progress import STAGES
+from flowtrack.apps.settings import HealthSettings
 from flowtrack.domain.names import DeadLetterCode, Gap, Note, Reason
 from flowtrack.policy.pack import VOCABULARY_NAMES, default_pack
 from flowtrack.policy.rules import _EFFECT_OF_SET, _SET_OF_FILE
@@ -226,12 +229,22 @@ def test_metrics_are_all_explained() -> None:
 
 
 def test_health_is_where_the_page_says() -> None:
-    """The addresses of health and metrics that run-it.md names are answered by the sink's service."""
+    """The addresses of health and metrics that run-it.md names are answered, by the sink's service and by a worker."""
     routes = {getattr(route, "path", "") for route in build_app(MemoryLedger()).routes}
-    port = HttpSettings.model_fields["port"].default
+    sinks = f"http://127.0.0.1:{HttpSettings.model_fields['port'].default}"
+    workers = "http://…:<FLOWTRACK_HEALTH__PORT>"
     told = [code for code in _first(rows_under(RUN, "Health and metrics")) if code.startswith("http")]
-    assert told
-    assert {address.removeprefix(f"http://127.0.0.1:{port}") for address in told} <= routes
+    of_sink = {address.removeprefix(sinks) for address in told if address.startswith(sinks)}
+    of_worker = [address.removeprefix(workers) for address in told if address.startswith(workers)]
+    assert len(told) == len(of_sink) + len(of_worker)
+    assert of_sink <= routes
+    server = HealthServer(0, lambda: "", host="127.0.0.1")
+    server.start()
+    try:
+        answers = [httpx.get(f"http://127.0.0.1:{server.port}{path}").status_code for path in of_worker]
+    finally:
+        server.stop()
+    assert answers == [200, 200, 200]
 
 
 def test_files_of_a_pack_are_all_explained() -> None:
