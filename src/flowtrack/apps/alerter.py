@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from flowtrack.apps.child import READY_FILE
 from flowtrack.apps.clauses import clause_texts
 from flowtrack.apps.groups import ALERTER_GROUP
-from flowtrack.apps.settings import read
+from flowtrack.apps.settings import HealthSettings, read
 from flowtrack.tracking.records import Record, Topic
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def run() -> int:
             group=ALERTER_GROUP,
             closing="checkpoint" if kafka.embedded else "transactional",
             batch_wait_s=0.02,  # who is told of an unauthorised share is told within a quarter of a second
+            http_port=read(HealthSettings).port,
             ready_file=Path(ready_file) if ready_file else None,
         )
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flowtrack.apps.child import READY_FILE
 from flowtrack.apps.groups import ALERTER_GROUP, CHECKER_GROUP, SINK_GROUP
-from flowtrack.apps.settings import read
+from flowtrack.apps.settings import HealthSettings, read
 from flowtrack.tracking.records import Topic
 
 
@@ -53,5 +53,6 @@ def run() -> int:
         control_handlers={Topic.POLICIES: rulebook.take_policy, Topic.REGISTRY: rulebook.take_registry},
         on_poison=checker.quarantine,
         windows=windows,
+        http_port=read(HealthSettings).port,
         ready_file=Path(ready_file) if ready_file else None,
     )

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flowtrack.errors import ConfigurationError
 
 S = TypeVar("S", bound=BaseSettings)
+
+
+class HealthSettings(BaseSettings):
+    """Where a worker answers whoever runs it, read from `FLOWTRACK_HEALTH__...`."""
+
+    model_config = SettingsConfigDict(env_prefix="FLOWTRACK_HEALTH__", extra="ignore", frozen=True)
+
+    port: int | None = Field(default=None, ge=1, le=65_535)
+    """Port, on all interfaces, of /live, /ready and /metrics; without it, nothing is served."""
 
 
 def read(settings: type[S]) -> S:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from flowtrack.apps.child import READY_FILE
 from flowtrack.apps.groups import SINK_GROUP
-from flowtrack.apps.settings import read
+from flowtrack.apps.settings import HealthSettings, read
 from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Topic
 
@@ -63,6 +63,7 @@ def run() -> int:
                 group=SINK_GROUP,
                 closing="checkpoint",  # the ledger itself tells repeats; there is nothing for a transaction to write
                 batch_records_max=_BATCH_RECORDS_EMBEDDED if kafka.embedded else _BATCH_RECORDS,
+                http_port=read(HealthSettings).port,
                 ready_file=Path(ready_file) if ready_file else None,
             )
 
