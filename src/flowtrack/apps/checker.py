@@ -22,10 +22,12 @@ def run() -> int:
     from flowtrack.adapters.kafka.settings import KafkaSettings
     from flowtrack.adapters.kafka.window import Window
     from flowtrack.adapters.kafka.worker import run_worker
+    from flowtrack.adapters.snapshots.folder import SnapshotFolder
+    from flowtrack.adapters.snapshots.settings import SnapshotSettings
     from flowtrack.tracking.check import Checker
     from flowtrack.tracking.rulebook import Rulebook
 
-    kafka = read(KafkaSettings)
+    kafka, state = read(KafkaSettings), read(SnapshotSettings)
     rulebook = Rulebook()
     group = GroupOffsets(kafka, CHECKER_GROUP)
     checker = Checker(
@@ -33,6 +35,7 @@ def run() -> int:
         kafka.partitions,
         judged_before=lambda partition: any(group.committed([(Topic.EVENTS, partition)]).values()),
         epoch=kafka.epoch,
+        snapshots=None if state.dir is None else SnapshotFolder(state.dir),
     )
     windows: tuple[Window, ...] = ()
     if kafka.embedded:

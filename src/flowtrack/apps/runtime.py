@@ -181,7 +181,7 @@ class Runtime:
             "FLOWTRACK_CLICKHOUSE__URL": "",
             "FLOWTRACK_CLICKHOUSE__DATA_DIR": str(self._directory.store.resolve()),
             "FLOWTRACK_HTTP__PORT": str(self._port),
-            "FLOWTRACK_STATE_DIR": str(self._directory.state.resolve()),
+            "FLOWTRACK_STATE__DIR": str(self._directory.state.resolve()),
             # librdkafka and the engine take and give back much memory; fewer arenas keep less of it for nobody.
             "MALLOC_ARENA_MAX": "2",
             **self._env,

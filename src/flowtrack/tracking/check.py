@@ -27,9 +27,12 @@ from flowtrack.tracking.answers import (
     finding_of,
     situation_definition,
 )
+from flowtrack.tracking.late import LateKnowledge
+from flowtrack.tracking.packing import Packing
 from flowtrack.tracking.records import Output, Record, Topic
 from flowtrack.tracking.rulebook import Rulebook
-from flowtrack.tracking.state import PartitionState, Scopes
+from flowtrack.tracking.snapshot import Snapshot, Snapshots
+from flowtrack.tracking.state import PartitionState
 from flowtrack.wire.cloudevents import structured
 from flowtrack.wire.decode import (
     check_calendar,
@@ -43,6 +46,9 @@ from flowtrack.wire.partition import partition_of
 CONSENTS, EVENTS = str(Topic.CONSENTS), str(Topic.EVENTS)
 DECISIONS, FINDINGS, DEADLETTERS = str(Topic.DECISIONS), str(Topic.FINDINGS), str(Topic.DEADLETTERS)
 
+SNAPSHOT_EVERY = 100_000
+"""Consent records of a partition between two snapshots: folding so many anew takes a second or two."""
+
 
 class Checker:
     """Judges events; a `Processor` (tracking.records).
@@ -52,16 +58,28 @@ class Checker:
         partitions: how many partitions events, consents, decisions and findings have.
         judged_before: whether events of a partition were judged by somebody before this worker took it over.
         epoch: which life of the broker this is; empty on a broker that keeps its topics.
+        snapshots: where the state of partitions is kept between lives of a worker; without it nothing is kept.
+        noted: what was noted with the last commits of a partition (`note`); without it the worst is assumed of what
+            was judged before.
     """
 
     def __init__(
-        self, rulebook: Rulebook, partitions: int, judged_before: Callable[[int], bool], epoch: str = ""
+        self,
+        rulebook: Rulebook,
+        partitions: int,
+        judged_before: Callable[[int], bool],
+        epoch: str = "",
+        snapshots: Snapshots | None = None,
+        noted: Callable[[int], Iterable[str]] = lambda _partition: (),
     ) -> None:
         self._rulebook = rulebook
+        self._late = LateKnowledge(rulebook)
+        self._noted = noted
         self._partitions = partitions
         self._judged_before = judged_before
         self._epoch = epoch
-        self._scopes = Scopes()
+        self._snapshots = snapshots
+        self._restored: dict[int, Snapshot] = {}
         self._states: dict[int, PartitionState] = {}
         self._writer = DecisionWriter()
         self._defined: set[tuple[str, str]] = set()
@@ -71,28 +89,61 @@ class Checker:
         """Verdicts of batches that were committed, dead letters beside them; for metrics."""
         self._batch_counts: Counter[str] = Counter()
 
-    def resume_from(self, partition: int, committed: int) -> int:  # noqa: ARG002 - the protocol's
-        """Nothing is kept between lives: the consents are folded from the topic's beginning."""
-        return 0
+    def resume_from(self, partition: int, committed: int) -> int:
+        """Restore the partition's snapshot; what came after it is folded by `assigned`."""
+        self._restored.pop(partition, None)
+        snapshot = None if self._snapshots is None else self._snapshots.read(partition, self._epoch)
+        if snapshot is None or snapshot.cursor > committed:
+            return 0
+        self._restored[partition] = snapshot
+        return snapshot.cursor
 
     def assigned(self, partition: int, history: Iterable[Record]) -> None:
         """Fold the consents that were applied before; what cannot be read was dead-lettered then."""
-        state = PartitionState(self._scopes, resumed=self._judged_before(partition))
+        snapshot = self._restored.pop(partition, None)
+        state = PartitionState(
+            Packing() if snapshot is None else snapshot.packing,
+            resumed=self._judged_before(partition),
+            histories=None if snapshot is None else snapshot.histories,
+        )
+        state.cursor = 0 if snapshot is None else snapshot.cursor
         for record in history:
+            state.cursor = record.offset + 1
             try:
                 self._fold(state, record)
             except ContractError:
                 continue  # its dead letter was written when it was first met
         state.keep()
         self._states[partition] = state
+        self._late.assigned(partition, self._noted(partition), resumed=self._judged_before(partition))
 
     def revoked(self, partition: int) -> None:
-        """Forget a partition: its next owner folds it anew."""
-        self._states.pop(partition, None)
+        """Leave a snapshot for whoever owns the partition next on this machine, and forget it."""
+        self._late.revoked(partition)
+        state = self._states.pop(partition, None)
+        if state is not None:
+            state.undo()  # what was not committed is for the next owner to read
+            self._keep_snapshot(partition, state)
+
+    def _keep_snapshot(self, partition: int, state: PartitionState) -> None:
+        if self._snapshots is None or not state.changes:
+            return
+        state.changes = 0
+        self._snapshots.write(
+            Snapshot(partition, state.cursor, self._epoch, packing=state.packing, histories=state.packed)
+        )
+
+    def state(self, partition: int) -> PartitionState:
+        """What is remembered of a partition that this worker owns.
+
+        Raises:
+            KeyError: it owns no such partition.
+        """
+        return self._states[partition]
 
     def process(self, records: Sequence[Record]) -> list[Output]:
         """Work through consents and events, in order."""
-        outputs: list[Output] = []
+        outputs = self._late.markers()
         decider = self._rulebook.decider
         for record in records:
             try:
@@ -110,16 +161,23 @@ class Checker:
             self.verdict_counts[verdict] += count
         self._batch_counts.clear()
         self._newly_defined.clear()
-        for state in self._states.values():
+        for partition, state in self._states.items():
             state.keep()
+            if state.changes >= SNAPSHOT_EVERY:
+                self._keep_snapshot(partition, state)
 
     def aborted(self) -> None:
         """The batch comes again."""
+        self._late.aborted()
         self._batch_counts.clear()
         self._defined.difference_update(self._newly_defined)
         self._newly_defined.clear()
         for state in self._states.values():
             state.undo()
+
+    def note(self, partition: int) -> str:
+        """What to commit with the batch in hand, for whoever owns the partition next."""
+        return self._late.note(partition)
 
     def quarantine(self, record: Record, _error: Exception) -> list[Output]:
         """The dead letter for a record that makes the checker itself fail."""
@@ -142,6 +200,7 @@ class Checker:
         verdict = decider.decide(kind, event, state.view(event.subject, at_us))
         suspect = state.is_suspect(event.source, event.sequence)
         state.judged(event.subject, at_us)
+        self._late.judged(record.partition, at_us, verdict)
         key, place = event.subject.encode(), self._place(record)
         self._define(verdict, record.partition, outputs)
         outputs.append(
@@ -170,6 +229,7 @@ class Checker:
 
     def _consent(self, record: Record, outputs: list[Output]) -> None:
         state = self._states[record.partition]
+        state.read(record.offset + 1)
         subject, effect_us, applied = self._fold(state, record)
         key = subject.encode()
         if applied is not None:

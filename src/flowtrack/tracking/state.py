@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowtrack.domain.consent import UsagePolicy
 from flowtrack.domain.history import NOTHING, ConsentView, Entry, as_of, steady_span, with_entry, without_entry
-from flowtrack.domain.instants import BEGINNING_US
-from flowtrack.wire.encode import encode
+from flowtrack.tracking.packing import EMPTY, Packing, judged_minute, with_judged_minute
 
 PRODUCERS_MAX = 50_000
 """Producers whose last number is remembered; beyond that they are forgotten, and their next events are suspects."""
@@ -20,55 +18,60 @@ VIEWS_MAX = 20_000
 """Subjects whose current state is remembered; some 1 kB each."""
 
 _ABSENT = object()
-
-
-class Scopes:
-    """One object for all scopes that say the same: subjects consent in few ways, and matching remembers by object."""
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, UsagePolicy] = {}
-
-    def shared(self, entry: Entry) -> Entry:
-        """The entry with the one object for its scope."""
-        if entry.scope is None:
-            return entry
-        return entry._replace(scope=self._known.setdefault(encode(entry.scope), entry.scope))
+_MINUTE_US = 60_000_000
 
 
 class PartitionState:
     """State of one partition; `keep` ends a batch for good, `undo` takes it back."""
 
-    def __init__(self, scopes: Scopes, *, resumed: bool) -> None:
-        self._scopes = scopes
+    def __init__(self, packing: Packing, *, resumed: bool, histories: dict[bytes, bytes] | None = None) -> None:
+        self.packing = packing
         self._resumed = resumed
         """Whether events were judged here before this worker: then a subject not seen yet may have been judged."""
-        self._histories: dict[str, tuple[Entry, ...]] = {}
-        self._views: dict[str, tuple[tuple[Entry, ...], int, int, ConsentView]] = {}
-        self._judged_us: dict[str, int] = {}
+        self._packed: dict[bytes, bytes] = {} if histories is None else histories
+        """Histories as bytes, by the subject's bytes."""
+        self._views: dict[str, tuple[bytes, int, int, ConsentView]] = {}
         self._numbers: dict[tuple[str, str], int] = {}
         self._journal: list[tuple[dict[Any, Any], Any, Any]] = []
+        self.cursor = 0
+        """Offset of the first consent record that is not in the state, as of the last commit."""
+        self.changes = 0
+        """Consent records committed since the last snapshot."""
+        self._read_to = 0
+        self._read_count = 0
+
+    def read(self, next_offset: int) -> None:
+        """Note that the batch has a consent record up to an offset."""
+        self._read_to = next_offset
+        self._read_count += 1
 
     @property
     def subjects_count(self) -> int:
-        """Subjects with a consent history."""
-        return len(self._histories)
+        """Subjects with a consent history, or with an event judged by this worker."""
+        return len(self._packed)
+
+    @property
+    def packed(self) -> dict[bytes, bytes]:
+        """What a snapshot holds: histories as bytes, by the subject's bytes."""
+        return self._packed
 
     def history(self, subject: str) -> tuple[Entry, ...]:
         """A subject's consent history; empty where there is none."""
-        return self._histories.get(subject, ())
+        return self.packing.unpack(self._packed.get(bytes.fromhex(subject), EMPTY))
 
     def view(self, subject: str, at_us: int) -> ConsentView:
         """What holds for a subject at an instant (clauses 0.1, 0.2, 3.2c, 4.1); recent answers are remembered."""
-        history = self._histories.get(subject)
-        if history is None:
+        packed = self._packed.get(bytes.fromhex(subject))
+        if packed is None:
             return NOTHING
         known = self._views.get(subject)
-        if known is not None and known[0] is history and known[1] < at_us < known[2]:
+        if known is not None and known[0] is packed and known[1] < at_us < known[2]:
             return known[3]
         if len(self._views) >= VIEWS_MAX:
             self._views.clear()
+        history = self.packing.unpack(packed)
         view = as_of(history, at_us)
-        self._views[subject] = (history, *steady_span(history, at_us), view)
+        self._views[subject] = (packed, *steady_span(history, at_us), view)
         return view
 
     def add(self, subject: str, entry: Entry) -> int:
@@ -76,33 +79,39 @@ class PartitionState:
 
         A record that came before under the same ids is replaced: what it said from its own time on is gone.
         """
-        replaced = self._known(subject, entry.record, entry.event_id)
-        self._set(self._histories, subject, with_entry(self.history(subject), self._scopes.shared(entry)))
+        history = self.history(subject)
+        replaced = _find(history, entry.record, entry.event_id)
+        self._put(subject, with_entry(history, entry))
         return entry.valid_from_us if replaced is None else min(entry.valid_from_us, replaced.valid_from_us)
 
     def erase(self, subject: str, record: str, event_id: str) -> Entry | None:
         """Take one consent record out of its subject's history; gives it, or None where it was not there."""
-        erased = self._known(subject, record, event_id)
+        history = self.history(subject)
+        erased = _find(history, record, event_id)
         if erased is not None:
-            self._set(self._histories, subject, without_entry(self.history(subject), record, event_id))
+            self._put(subject, without_entry(history, record, event_id))
         return erased
 
-    def _known(self, subject: str, record: str, event_id: str) -> Entry | None:
-        history = self.history(subject)
-        return next((old for old in history if (old.record, old.event_id) == (record, event_id)), None)
-
     def judged(self, subject: str, at_us: int) -> None:
-        """Note that an event of the subject was judged."""
-        if self._judged_us.get(subject, BEGINNING_US) < at_us:
-            self._set(self._judged_us, subject, at_us)
+        """Note that an event of the subject was judged; kept to the minute, rounded up."""
+        key = bytes.fromhex(subject)
+        packed = self._packed.get(key, EMPTY)
+        minute = at_us // _MINUTE_US + 1
+        if judged_minute(packed) < minute:
+            self._set(self._packed, key, with_judged_minute(packed, minute))
 
     def reaches_back(self, subject: str, effect_us: int) -> bool:
         """Whether an event of the subject judged already may have happened at or after the instant.
 
         What another worker judged before this one took over is not known: then the worst is assumed.
         """
-        latest = self._judged_us.get(subject)
-        return self._resumed or (latest is not None and effect_us <= latest)
+        minute = judged_minute(self._packed.get(bytes.fromhex(subject), EMPTY))
+        return self._resumed or (minute > 0 and effect_us <= minute * _MINUTE_US)
+
+    def _put(self, subject: str, history: tuple[Entry, ...]) -> None:
+        key = bytes.fromhex(subject)
+        minute = judged_minute(self._packed.get(key, EMPTY))
+        self._set(self._packed, key, self.packing.pack(minute, history))
 
     def is_suspect(self, source: str, sequence: str | None) -> bool:
         """Whether an event may be a repeat: no number, one not above its producer's last, or an unknown producer.
@@ -126,9 +135,14 @@ class PartitionState:
     def keep(self) -> None:
         """The batch is durable."""
         self._journal.clear()
+        if self._read_count:
+            self.cursor = self._read_to
+            self.changes += self._read_count
+            self._read_count = 0
 
     def undo(self) -> None:
         """The batch comes again: be as before it."""
+        self._read_count = 0
         for table, key, old in reversed(self._journal):
             if old is _ABSENT:
                 table.pop(key, None)
@@ -142,3 +156,7 @@ class PartitionState:
     def _set(self, table: dict[Any, Any], key: Any, value: Any) -> None:  # noqa: ANN401 - one journal for all tables
         self._journal.append((table, key, table.get(key, _ABSENT)))
         table[key] = value
+
+
+def _find(history: tuple[Entry, ...], record: str, event_id: str) -> Entry | None:
+    return next((old for old in history if (old.record, old.event_id) == (record, event_id)), None)

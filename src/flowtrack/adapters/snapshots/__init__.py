@@ -1,0 +1,1 @@
+"""Snapshots of consent state as files."""

@@ -1,0 +1,106 @@
+"""Snapshots of a partition's consent state: so that a worker judges again in seconds after it was killed.
+
+A snapshot is the fold of consents/p up to a cursor.  It is never needed for being right: one that is damaged, of
+another broker or missing only costs the time of folding the topic anew.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Protocol
+
+from flowtrack.tracking.packing import Packing
+
+_MAGIC = b"flowtrack-state-1\n"
+_LENGTH = struct.Struct("<I")
+_SUBJECT_BYTES = 16
+_DIGEST_BYTES = 16
+_CHUNK = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """State of one partition, as of an offset of the consents topic."""
+
+    partition: int
+    cursor: int
+    """Offset of the first consent record that is not in it."""
+    epoch: str
+    """Which life of the broker the cursor is of."""
+    packing: Packing
+    histories: dict[bytes, bytes]
+
+
+class Snapshots(Protocol):
+    """Where snapshots are kept."""
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot in place of the partition's earlier one, all of it or nothing."""
+        ...
+
+    def read(self, partition: int, epoch: str) -> Snapshot | None:
+        """The partition's snapshot of the broker's present life; None where there is none that can be used."""
+        ...
+
+
+class DamagedSnapshotError(Exception):
+    """Bytes that are no whole snapshot."""
+
+
+def encoded(snapshot: Snapshot) -> Iterator[bytes]:
+    """A snapshot as bytes, piece by piece; the last piece is a checksum of the others."""
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    packing = snapshot.packing
+    head = json.dumps(
+        {
+            "partition": snapshot.partition,
+            "cursor": snapshot.cursor,
+            "epoch": snapshot.epoch,
+            "subjects": len(snapshot.histories),
+            "records": packing.records.words,
+            "countries": packing.countries.words,
+            "scopes": packing.scopes.words,
+        }
+    ).encode()
+    for piece in (_MAGIC + _LENGTH.pack(len(head)) + head, *_pieces(snapshot.histories)):
+        digest.update(piece)
+        yield piece
+    yield digest.digest()
+
+
+def _pieces(histories: dict[bytes, bytes]) -> Iterator[bytes]:
+    piece: list[bytes] = []
+    for subject, packed in histories.items():
+        piece += (subject, _LENGTH.pack(len(packed)), packed)
+        if len(piece) >= _CHUNK:
+            yield b"".join(piece)
+            piece.clear()
+    yield b"".join(piece)
+
+
+def decoded(data: bytes) -> Snapshot:
+    """The snapshot behind bytes.
+
+    Raises:
+        DamagedSnapshotError: they are no whole snapshot of this version.
+    """
+    body, checksum = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+    if not body.startswith(_MAGIC) or blake2b(body, digest_size=_DIGEST_BYTES).digest() != checksum:
+        raise DamagedSnapshotError("it has another form, or its checksum is wrong")
+    at = len(_MAGIC)
+    (length,) = _LENGTH.unpack_from(body, at)
+    at += _LENGTH.size
+    head = json.loads(body[at : at + length])
+    at += length
+    histories: dict[bytes, bytes] = {}
+    for _ in range(head["subjects"]):
+        (length,) = _LENGTH.unpack_from(body, at + _SUBJECT_BYTES)
+        begin = at + _SUBJECT_BYTES + _LENGTH.size
+        histories[body[at : at + _SUBJECT_BYTES]] = body[begin : begin + length]
+        at = begin + length
+    packing = Packing(head["records"], head["countries"], head["scopes"])
+    return Snapshot(head["partition"], head["cursor"], head["epoch"], packing, histories)

@@ -1,0 +1,81 @@
+"""Packed histories say what the unpacked ones said."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowtrack.domain.consent import UsagePolicy
+from flowtrack.domain.history import Entry, as_of
+from flowtrack.domain.instants import END_US
+from flowtrack.domain.names import RecordKind, RecordState
+from flowtrack.tracking.packing import EMPTY, Packing, judged_minute, with_judged_minute
+
+INSTANTS = st.integers(0, 2**45)
+IDS = st.one_of(
+    st.text(min_size=1, max_size=300),
+    st.text("0123456789abcdef", min_size=1, max_size=260),
+    st.text("0123456789ABCDEF", min_size=2, max_size=40),
+)
+SCOPES = st.one_of(
+    st.none(),
+    st.builds(UsagePolicy, purpose=st.sampled_from(["service", "recommendation"]), recipient=st.none() | IDS),
+)
+ENTRIES = st.builds(
+    Entry,
+    valid_from_us=INSTANTS,
+    cautious=st.booleans(),
+    event_id=IDS,
+    record=IDS,
+    kind=st.sampled_from(RecordKind),
+    state=st.sampled_from(RecordState),
+    scope=SCOPES,
+    expires_us=INSTANTS | st.just(END_US),
+    country=st.sampled_from(["", "KR", "CN"]),
+)
+HISTORIES = st.lists(ENTRIES, max_size=6).map(lambda entries: tuple(sorted(entries, key=lambda each: each[:4])))
+
+
+@given(HISTORIES, st.integers(0, 2**31))
+def test_a_history_comes_back_as_it_was(history: tuple[Entry, ...], minute: int) -> None:
+    """Packing and unpacking gives the same entries, and keeps the minute beside them."""
+    packing = Packing()
+    packed = packing.pack(minute, history)
+    assert packing.unpack(packed) == history
+    assert judged_minute(packed) == minute
+    assert packing.unpack(with_judged_minute(packed, minute + 1)) == history
+
+
+@given(HISTORIES, INSTANTS)
+def test_an_unpacked_history_gives_the_same_view(history: tuple[Entry, ...], instant_us: int) -> None:
+    """What holds at an instant is the same, whether the history was packed or not."""
+    packing = Packing()
+    assert as_of(packing.unpack(packing.pack(0, history)), instant_us) == as_of(history, instant_us)
+
+
+@given(HISTORIES)
+def test_tables_bring_everything_back(history: tuple[Entry, ...]) -> None:
+    """A packing made from another's tables reads what the other packed: that is what a snapshot rests on."""
+    packing = Packing()
+    packed = packing.pack(0, history)
+    again = Packing(packing.records.words, packing.countries.words, packing.scopes.words)
+    read = again.unpack(packed)
+    assert [entry._replace(scope=None) for entry in read] == [entry._replace(scope=None) for entry in history]
+    assert [entry.scope is None for entry in read] == [entry.scope is None for entry in history]
+    assert again.pack(0, read) == packed
+
+
+def test_scopes_that_say_the_same_are_one_object() -> None:
+    """Matching remembers by object, so equal scopes of many subjects must be one."""
+    packing = Packing()
+    entry = Entry(0, False, "c", "r", RecordKind.CONSENT, RecordState.GIVEN, UsagePolicy(purpose="service"), END_US, "")
+    other = entry._replace(scope=UsagePolicy(purpose="service"))
+    first = packing.unpack(packing.pack(0, [entry]))[0].scope
+    assert first is not None
+    assert first is packing.unpack(packing.pack(0, [other]))[0].scope
+
+
+def test_an_empty_history_is_empty() -> None:
+    """A subject of whom nothing is known has no entries, and no event judged."""
+    assert Packing().unpack(EMPTY) == ()
+    assert judged_minute(EMPTY) == 0
