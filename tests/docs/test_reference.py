@@ -20,6 +20,7 @@ from flowtrack.adapters.http.settings import HttpSettings
 from flowtrack.adapters.kafka.health import HealthServer
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.topics import SHAPES
+from flowtrack.adapters.snapshots.settings import SnapshotSettings
 from flowtrack.apps.cli import app
 from flowtrack.apps.keys import PolicySettings
 from flowtrack.apps.progress import STAGES
@@ -44,6 +45,7 @@ GROUPS: dict[str, type[BaseSettings]] = {
     "HTTP service of the sink": HttpSettings,
     "Health of a worker": HealthSettings,
     "Alerts": AlertSettings,
+    "Snapshots of consent state": SnapshotSettings,
     "Packs": PolicySettings,
 }
 LISTED = ("recipient_type", "reference", "method", "consideration", "channel", "protection", "needs", "account")

@@ -68,7 +68,17 @@ def test_tables_bring_everything_back(history: tuple[Entry, ...]) -> None:
 def test_scopes_that_say_the_same_are_one_object() -> None:
     """Matching remembers by object, so equal scopes of many subjects must be one."""
     packing = Packing()
-    entry = Entry(0, False, "c", "r", RecordKind.CONSENT, RecordState.GIVEN, UsagePolicy(purpose="service"), END_US, "")
+    entry = Entry(
+        valid_from_us=0,
+        cautious=False,
+        event_id="c",
+        record="r",
+        kind=RecordKind.CONSENT,
+        state=RecordState.GIVEN,
+        scope=UsagePolicy(purpose="service"),
+        expires_us=END_US,
+        country="",
+    )
     other = entry._replace(scope=UsagePolicy(purpose="service"))
     first = packing.unpack(packing.pack(0, [entry]))[0].scope
     assert first is not None
