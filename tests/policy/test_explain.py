@@ -8,7 +8,7 @@ import pytest
 
 from flowtrack.domain.consent import ConsentData
 from flowtrack.domain.event import TYPES
-from flowtrack.domain.history import as_of, entry_of
+from flowtrack.domain.history import Entry, as_of, entry_of
 from flowtrack.domain.instants import instant_us
 from flowtrack.domain.names import Kind, Verdict
 from flowtrack.policy.cases import decide_case, read_cases
@@ -25,7 +25,7 @@ def explained(
     judge: Judge, kind: Kind = Kind.USE, *, consent: dict[str, Any] | None = None, **data: Any
 ) -> CategoryExplanation:
     """Why the first category of an event got its verdict."""
-    history = ()
+    history: tuple[Entry, ...] = ()
     if consent is not None:
         history = (entry_of("c", instant_us(NOW) - 1, ConsentData.model_validate({"record": "own-1", **consent})),)
     registry = shop(parties={"paycorp": {"type": "affiliate", "country": "KR", "needs": {"service": ["personal"]}}})
@@ -46,16 +46,17 @@ def test_the_rule_that_decided_is_named_with_its_place() -> None:
 
 def test_the_consent_record_is_named() -> None:
     """What carried a permission, or ended it, is the subject's record."""
-    data = {"categories": ["provided.name"], "purpose": "service.provide", "basis": "consent"}
-    for state, verdict in (("given", Verdict.PERMIT), ("withdrawn", Verdict.DENY)):
-        found = explained(DEFAULT, consent={"kind": "consent", "state": state}, **data)
-        assert (found.verdict, found.consent) == (verdict, "own-1")
-    assert found.reasons == ["consent_withdrawn"]
+    data: dict[str, Any] = {"categories": ["provided.name"], "purpose": "service.provide", "basis": "consent"}
+    given, withdrawn = (
+        explained(DEFAULT, consent={"kind": "consent", "state": state}, **data) for state in ("given", "withdrawn")
+    )
+    assert (given.verdict, given.consent) == (Verdict.PERMIT, "own-1")
+    assert (withdrawn.verdict, withdrawn.consent, withdrawn.reasons) == (Verdict.DENY, "own-1", ["consent_withdrawn"])
 
 
 def test_a_near_miss_names_what_kept_it_out() -> None:
     """A rule that would have permitted but for one condition is told with the attribute and its value."""
-    share = {
+    share: dict[str, Any] = {
         "categories": ["provided.name"],
         "purpose": "service.provide",
         "recipient": "paycorp",

@@ -53,7 +53,7 @@ def test_the_packs_of_these_tests_are_valid() -> None:
 )
 def test_a_syntax_error_is_named_with_its_line(rule: str) -> None:
     """The rule that Cedar cannot read is named by file and line, whatever stands around it."""
-    fine = '@id("fine") @clause("2") // a comment; with semicolon\nforbid (principal, action, resource) when { "a;b" == "c" };'
+    fine = '@id("fine") @clause("2") // a comment; and more\nforbid (principal, action, resource) when { "a;" == "c" };'
     found = problems(more_rules=f"{fine}\n\n// the wrong one\n{rule}\n")
     assert {each.where for each in found} == {f"policy/rules.cedar:{LINES + 4}"}
 
