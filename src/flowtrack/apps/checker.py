@@ -18,12 +18,15 @@ def run() -> int:
         ConfigurationError: a setting is wrong.
         BrokerError: Kafka does not answer, or the topics are not as they have to be.
     """
+    from prometheus_client import REGISTRY
+
     from flowtrack.adapters.kafka.lag import GroupOffsets
     from flowtrack.adapters.kafka.settings import KafkaSettings
     from flowtrack.adapters.kafka.window import Window
     from flowtrack.adapters.kafka.worker import run_worker
     from flowtrack.adapters.snapshots.folder import SnapshotFolder
     from flowtrack.adapters.snapshots.settings import SnapshotSettings
+    from flowtrack.apps.checker_metrics import CheckerMetrics
     from flowtrack.tracking.check import Checker
     from flowtrack.tracking.rulebook import Rulebook
 
@@ -37,6 +40,7 @@ def run() -> int:
         epoch=kafka.epoch,
         snapshots=None if state.dir is None else SnapshotFolder(state.dir),
     )
+    REGISTRY.register(CheckerMetrics(checker, rulebook))
     windows: tuple[Window, ...] = ()
     if kafka.embedded:
         windows = (

@@ -97,10 +97,18 @@ class PackDecider:
     def __init__(self, judge: Judge, registry: Registry, label: str) -> None:
         pack = judge.pack
         self.judge = judge
+        self.registry = registry
         self._label = label
         self._vocabularies = pack.vocabularies
         self._resolver = Resolver(pack.vocabularies, registry, pack.services_named, pack.recipients_named)
         self._shapes: dict[Any, _Shape] = {}
+        self.resolved_count = 0
+        """Events that were not answered from memory."""
+
+    @property
+    def shapes_count(self) -> int:
+        """How many shapes are remembered."""
+        return len(self._shapes)
 
     def decide(self, kind: Kind, event: Event, view: ConsentView, at_us: int) -> EventVerdict:
         """The verdict on an event that happened while the pack was in force."""
@@ -139,6 +147,7 @@ class PackDecider:
 
     def _decide(self, kind: Kind, event: Event, view: ConsentView) -> EventVerdict:
         """Resolve, reduce, judge."""
+        self.resolved_count += 1
         found = [
             _category_verdict(each, self.judge.judge(each.situation))
             for each in self._resolver.resolve(kind, event, view)
@@ -211,6 +220,19 @@ def _with_records(
     return EventVerdict(known.verdict, known.pack, known.registry, categories, known.severity)
 
 
+class Effort(NamedTuple):
+    """What deciding has cost, and what it remembers."""
+
+    resolved: int
+    """Events that were not answered from memory."""
+    cold: int
+    """Situations that Cedar was asked about."""
+    situations: int
+    """Situations remembered."""
+    shapes: int
+    """Shapes remembered."""
+
+
 class Decider:
     """Decides events by the packs and registry documents that are known now.
 
@@ -234,6 +256,21 @@ class Decider:
             )
             for judge in by_start[::-1]
         ]
+
+    @property
+    def timeline(self) -> list[tuple[int, PackDecider]]:
+        """From which instant each pack decides, in microseconds; latest first, the first that has begun decides."""
+        return list(self._timeline)
+
+    def effort(self) -> Effort:
+        """What deciding has cost since these rules are in use, and what is remembered."""
+        deciders = [decider for _, decider in self._timeline]
+        return Effort(
+            resolved=sum(each.resolved_count for each in deciders),
+            cold=sum(each.judge.cold_count for each in deciders),
+            situations=sum(each.judge.memo_size for each in deciders),
+            shapes=sum(each.shapes_count for each in deciders),
+        )
 
     def decide(self, kind: Kind, event: Event, view: ConsentView) -> EventVerdict:
         """The verdict on an event, given its subject's consent state at its time."""

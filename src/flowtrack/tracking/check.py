@@ -133,6 +133,11 @@ class Checker:
             Snapshot(partition, state.cursor, self._epoch, packing=state.packing, histories=state.packed)
         )
 
+    @property
+    def subjects_count(self) -> int:
+        """Subjects whose state this worker holds."""
+        return sum(state.subjects_count for state in self._states.values())
+
     def state(self, partition: int) -> PartitionState:
         """What is remembered of a partition that this worker owns.
 
