@@ -14,7 +14,7 @@ SUBJECT = "0" * 32
 
 
 def test_figures_follow_what_was_committed() -> None:
-    """Verdicts count once their batch is committed; what is remembered and held, and the rules, are told as they are."""
+    """Verdicts count once their batch is committed; what is held, and the rules, are told as they are."""
     rulebook = Rulebook([default_pack()])
     checker = Checker(rulebook, 1, lambda _: False)
     registry = CollectorRegistry()
