@@ -19,7 +19,7 @@ from flowtrack.adapters.kafka.lag import LogOffsets, committed_offsets
 from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.replay import read_topic
 from flowtrack.adapters.kafka.settings import KafkaSettings
-from flowtrack.adapters.kafka.source import OnPoison, Source
+from flowtrack.adapters.kafka.source import OnGap, OnPoison, Source
 from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Output, Processor, Record
 from tests.rig.kafka import NoKafkaError, real_kafka
@@ -180,13 +180,25 @@ class Running:
         self.source.stop()
         self.thread.join(WITHIN_S)
         assert not self.thread.is_alive()
+        if self.left:
+            self.source._reader.consumer.close()  # with its process it would have gone, and not stay a member
 
 
 @contextmanager
-def running(rig: Rig, plan: Plan, processor: Processor, on_poison: OnPoison | None = None) -> Iterator[Running]:
+def running(
+    rig: Rig, plan: Plan, processor: Processor, on_poison: OnPoison | None = None, on_gap: OnGap | None = None
+) -> Iterator[Running]:
     """Run a source whose processor is called in its own thread."""
     left: list[int] = []
-    source = Source(rig.settings, plan, processor, submit=lambda w: w.run(), on_poison=on_poison, leave=left.append)
+    source = Source(
+        rig.settings,
+        plan,
+        processor,
+        submit=lambda work: work.run(),
+        on_poison=on_poison,
+        on_gap=on_gap,
+        leave=left.append,
+    )
     thread = threading.Thread(target=source.run, daemon=True)
     thread.start()
     run = Running(source, thread, left)

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from flowtrack.adapters.kafka import metrics
-from flowtrack.adapters.kafka.source import EXIT_FATAL, Source, Work
+from flowtrack.adapters.kafka.source import EXIT_FATAL, EXIT_OPERATOR, Source, Work
 from flowtrack.errors import StoreError
 from flowtrack.tracking.records import Output, Record
 from tests.kafka.conftest import PARTITIONS, Copying, Rig, running, until
@@ -205,8 +205,10 @@ def test_an_output_too_large_quarantines_its_record(rig: Rig) -> None:
         assert len(rig.read(copies)) == 39
 
 
-@pytest.mark.parametrize("offset", [5_000, 0], ids=["beyond the end", "below the start"])
-def test_a_committed_offset_out_of_range_is_refused(embedded: Rig, offset: int) -> None:
+@pytest.mark.parametrize(
+    ("offset", "status"), [(5_000, EXIT_OPERATOR), (0, EXIT_FATAL)], ids=["beyond the end", "below the start"]
+)
+def test_a_committed_offset_out_of_range_is_refused(embedded: Rig, offset: int, status: int) -> None:
     """No offset is guessed: the worker ends and names group, topic, partition, offset and what to do."""
     events, copies = embedded.topic("events"), embedded.topic("copies")
     if not offset:  # more than the embedded broker keeps: the beginning is lost
@@ -216,7 +218,7 @@ def test_a_committed_offset_out_of_range_is_refused(embedded: Rig, offset: int) 
     consumer.commit(offsets=[TopicPartition(events, 2, offset)], asynchronous=False)
     consumer.close()
     with running(embedded, plan, Copying(copies)) as run:
-        until(lambda: run.left == [EXIT_FATAL])
+        until(lambda: run.left == [status])
         reason = run.source.status.reason
     assert f"{events}/2" in reason
     assert f"committed offset {offset}" in reason

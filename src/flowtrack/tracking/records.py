@@ -48,6 +48,15 @@ class Output(NamedTuple):
     value: bytes | None
 
 
+class Gap(NamedTuple):
+    """Offsets [first, end) of a log that a worker had still to read and that are no longer there."""
+
+    topic: str
+    partition: int
+    first: int
+    end: int
+
+
 class Processor(Protocol):
     """What a worker does with a batch; called from one thread, never concurrently."""
 

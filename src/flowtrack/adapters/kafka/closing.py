@@ -54,8 +54,8 @@ class Closing(Protocol):
         """Get ready, and end what a dead predecessor of the same name left open."""
         ...
 
-    def close(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: Consumer) -> None:
-        """Make the outputs and the offsets durable."""
+    def close(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: Consumer, note: str = "") -> None:
+        """Make the outputs and the offsets durable, with a note in the metadata of each offset."""
         ...
 
     def end(self) -> None:
@@ -128,7 +128,7 @@ class Transactional(_Writer):
         except KafkaException as error:
             raise broker_error(error, f"transactional id {self._transactional_id}") from error
 
-    def close(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: Consumer) -> None:
+    def close(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: Consumer, note: str = "") -> None:
         """Commit the outputs and the offsets together.
 
         Raises:
@@ -139,7 +139,7 @@ class Transactional(_Writer):
         producer = self._live
         if producer is None:
             raise BrokerError("the transaction's producer is not open", help="call `open` first")
-        offsets = [TopicPartition(*place, end) for place, end in ends.items()]
+        offsets = [TopicPartition(*place, end, note) for place, end in ends.items()]
         try:
             producer.begin_transaction()
             self._queue(producer, outputs)
@@ -181,7 +181,7 @@ class Checkpoint(_Writer):
         """Get a producer id, which takes up to a second: there is nothing that a predecessor could have left open."""
         self._live = self._producer({})
 
-    def close(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: Consumer) -> None:
+    def close(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: Consumer, note: str = "") -> None:
         """Flush the outputs, then commit the offsets.
 
         Raises:
@@ -193,7 +193,7 @@ class Checkpoint(_Writer):
             raise BrokerError("the checkpoint's producer is not open", help="call `open` first")
         if outputs:
             self._flush(self._live, outputs)
-        self._commit([TopicPartition(*place, end) for place, end in ends.items()], consumer)
+        self._commit([TopicPartition(*place, end, note) for place, end in ends.items()], consumer)
 
     def _flush(self, producer: Producer, outputs: Sequence[Output]) -> None:
         try:

@@ -22,6 +22,12 @@ _HELP = {
     KafkaError._TIMED_OUT: "check FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS and that the broker runs",  # noqa: SLF001 - (likewise)
     KafkaError._ALL_BROKERS_DOWN: "check FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS and that the broker runs",  # noqa: SLF001 - (likewise)
     KafkaError._FENCED: "another worker runs with the same transactional id: end one of them",  # noqa: SLF001 - (likewise)
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
+        "another program, or a worker of another version, is in this consumer group: end it, or give it a group of its "
+        "own (`kafka-consumer-groups --describe --members` names it)"
+    ),
+    KafkaError.UNKNOWN_TOPIC_ID: "the topic was deleted or made anew: see `flowtrack topics acknowledge`",
+    KafkaError.INCONSISTENT_TOPIC_ID: "the topic was deleted or made anew: see `flowtrack topics acknowledge`",
     KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's `max.message.bytes`, or send less",
 }
 
@@ -32,6 +38,14 @@ WAY_BARRED = {
     KafkaError._AUTHENTICATION,  # noqa: SLF001 - (likewise)
     KafkaError._SSL,  # noqa: SLF001 - (likewise)
     KafkaError.SASL_AUTHENTICATION_FAILED,
+}
+
+
+# What the broker says of a topic that was deleted or never made.
+NOT_THERE = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.UNKNOWN_TOPIC_ID,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - (likewise)
 }
 
 

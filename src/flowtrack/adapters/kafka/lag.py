@@ -121,6 +121,17 @@ def committed_by(consumer: Consumer, group: str, places: Iterable[Place], timeou
     Raises:
         BrokerError: the broker does not answer.
     """
+    return {place: at.offset for place, at in positions_by(consumer, group, places, timeout_s).items()}
+
+
+def positions_by(
+    consumer: Consumer, group: str, places: Iterable[Place], timeout_s: float
+) -> dict[Place, TopicPartition]:
+    """Give the same with what else a commit carries (its metadata).
+
+    Raises:
+        BrokerError: the broker does not answer.
+    """
     question = [TopicPartition(*place) for place in places]
     try:
         answer = _again(timeout_s)(consumer.committed)(question, timeout_s)
@@ -129,7 +140,7 @@ def committed_by(consumer: Consumer, group: str, places: Iterable[Place], timeou
     for at in answer:
         if at.error is not None:
             raise broker_error(at.error, f"group {group}, {at.topic}/{at.partition}")
-    return {(at.topic, at.partition): at.offset for at in answer if at.offset >= 0}
+    return {(at.topic, at.partition): at for at in answer if at.offset >= 0}
 
 
 def committed_offsets(settings: KafkaSettings, group: str, topic: str) -> dict[int, int]:

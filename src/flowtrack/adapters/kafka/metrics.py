@@ -13,6 +13,7 @@ TRANSACTIONS = Counter("flowtrack_source_transactions_total", "Kafka transaction
 ABORTS = Counter("flowtrack_source_aborts_total", "Batches undone; their records came again.", _LABELS)
 REBALANCES = Counter("flowtrack_source_rebalances_total", "Changes of the partitions that this worker owns.", _LABELS)
 QUARANTINED = Counter("flowtrack_source_quarantined_total", "Records that the processor could not work.", _LABELS)
+LOST = Counter("flowtrack_source_lost_total", "Offsets that retention took before they were read.", _LABELS)
 OVERTAKEN = Counter(
     "flowtrack_source_state_waits_exceeded_total", "Batches that began before the state topic was read up.", _LABELS
 )

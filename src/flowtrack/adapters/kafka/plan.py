@@ -25,6 +25,7 @@ class Plan:
         batch_records_max: records a batch, state records apart.
         batch_wait_s: how long a batch may fill.
         answer_within_s: an agent that takes longer over a call is dead, and the process leaves.
+        stuck_after_s: with work to do and nothing committed for so long, while the broker answers, it leaves too.
     """
 
     name: str
@@ -36,3 +37,4 @@ class Plan:
     batch_records_max: int = 8_000
     batch_wait_s: float = 0.05
     answer_within_s: float = 15.0
+    stuck_after_s: float = 60.0

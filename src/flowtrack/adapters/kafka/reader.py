@@ -14,8 +14,9 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from flowtrack.adapters.kafka import metrics
-from flowtrack.adapters.kafka.faults import WAY_BARRED, broker_error
-from flowtrack.adapters.kafka.lag import LogOffsets, Place, committed_by
+from flowtrack.adapters.kafka.beginnings import Beginning, Beginnings
+from flowtrack.adapters.kafka.faults import NOT_THERE, WAY_BARRED, broker_error
+from flowtrack.adapters.kafka.lag import LogOffsets, Place
 from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.replay import read_partition, record_of
 from flowtrack.adapters.kafka.settings import KafkaSettings
@@ -25,7 +26,6 @@ from flowtrack.tracking.records import Record
 
 _STATE_WAIT_S = 0.05  # how long a batch waits for state that the broker does not deliver
 _STATE_FIRST_WAIT_S = 5.0  # the same, until each partition has shown that it is being fetched at all
-_COMMITTED_S = 30.0  # longer than the transaction timeout: a dead worker's commit may still be pending
 _METADATA_S = 10.0
 _SESSION_TIMEOUT_MS = 6_000
 _HEARTBEAT_MS = 1_000
@@ -58,6 +58,7 @@ class Reader:
             offset, see `Processor.resume_from`.
         gained: is told each partition taken over, with the state topic's records up to its committed offset.
         lost: is told each partition given up.
+        gaps_recorded: whether `opening` is looked at for gaps; else a gap ends the worker.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Reader:
         resumed: Resumed,
         gained: Gained,
         lost: Lost,
+        gaps_recorded: bool,
     ) -> None:
         self._settings = settings
         self._plan = plan
@@ -91,6 +93,9 @@ class Reader:
         self._state = None
         if plan.state_topic is not None:
             self._state = Consumer({**settings.consumer(plan.group), **own})
+        self._beginnings = Beginnings(settings, plan, self._log, self.consumer, gaps_recorded=gaps_recorded)
+        self.opening = Beginning({}, {})
+        """Where the places of the last take-over or rewind began; taken note of by whoever commits."""
         self._next: dict[Place, int] = {}
         self._empty_to: dict[Place, int] = {}  # no records up to here: compacted away, or a transaction's marker
         self._silent: set[Place] = set()  # state partitions that have delivered nothing since they were taken over
@@ -118,9 +123,9 @@ class Reader:
         """Load the state of the places' partitions and go on from their committed offsets.
 
         Raises:
-            BrokerError: a committed offset is out of its log's range, or the broker does not answer.
+            BrokerError: see `Beginnings.find`.
         """
-        begins, starts = self._begins(places)
+        starts, begins, _, _ = self.opening = self._beginnings.find(places)
         self._next = dict(begins)
         state = [place for place in places if place[0] == self._plan.state_topic]
         self._silent, self._empty_to = set(state), {}
@@ -141,6 +146,7 @@ class Reader:
         for partition in sorted({at[1] for at in self._next}):
             self._lost(partition)
         self._next = {}
+        self.opening = Beginning({}, {})
         self._hold(Batch([], {}))
         if self._state is not None:
             self._state.unassign()
@@ -174,15 +180,6 @@ class Reader:
             )
         return read_partition(self._settings, *at, max(starts[at], wanted), begins[at])
 
-    def _begins(self, places: list[Place]) -> tuple[dict[Place, int], dict[Place, int]]:
-        """Give where to go on: the committed offset, or the log's start where nothing was ever committed."""
-        committed = committed_by(self.consumer, self._plan.group, places, _COMMITTED_S)
-        starts, ends = self._log.starts(places), self._log.ends(places)
-        begins = dict(starts)
-        for at, offset in committed.items():
-            begins[at] = self._in_range(at, offset, starts[at], ends[at])
-        return begins, starts
-
     def _learn_leaders(self, topics: set[str]) -> None:
         """Ask who leads the topics' partitions: left to itself, librdkafka finds out up to a second later."""
         try:
@@ -191,17 +188,6 @@ class Reader:
                 consumer.list_topics(topic, _METADATA_S)
         except KafkaException as error:
             raise broker_error(error, f"group {self._plan.group}") from error
-
-    def _in_range(self, place: Place, offset: int, start: int, end: int) -> int:
-        if start <= offset <= end:
-            return offset
-        raise BrokerError(
-            f"the committed offset {offset} is out of the log's range [{start}, {end}]: records are missing, "
-            "or the topic was made anew",
-            where=f"group {self._plan.group}, {place[0]}/{place[1]}",
-            help="find out what was lost, then set the group's offset by hand (`kafka-consumer-groups "
-            "--reset-offsets`): flowtrack does not guess one",
-        )
 
     # -- batches -------------------------------------------------------------------------------------------------
 
@@ -233,7 +219,8 @@ class Reader:
         self._hold(Batch([], {}))
         if not self._next:
             return
-        begins, _ = self._begins(list(self._next))
+        self.opening = self._beginnings.find(list(self._next))
+        begins = self.opening.begins
         self._next, self._empty_to = dict(begins), {}
         try:
             for at, offset in begins.items():
@@ -252,6 +239,19 @@ class Reader:
         for at, end in self._log.ends(list(self._next)).items():
             lags[at[0]] += max(0, end - self._read_to(at))
         return lags
+
+    def note(self) -> str:
+        """Give the metadata for commits."""
+        return self._beginnings.note
+
+    def check_topics(self) -> None:
+        """Make sure that the topics are those that the worker began with.
+
+        Raises:
+            OperatorNeededError: one is not.
+            BrokerError: the broker does not answer.
+        """
+        self._beginnings.check()
 
     def _read_to(self, place: Place) -> int:
         """Give up to where a log has been read; offsets at its end may be no records."""
@@ -346,7 +346,9 @@ class Reader:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - (likewise)
             at = self._next.get(place, -1)
             start, end = self._log.starts([place])[place], self._log.ends([place])[place]
-            self._in_range(place, at, start, end)
+            self._beginnings.gap(place, at, start, end)
+        if error.code() in NOT_THERE:
+            self._beginnings.check()  # knows better whether the topic is gone
         raise broker_error(error, f"group {self._plan.group}, {place[0]}/{place[1]}")
 
     def _on_error(self, error: KafkaError) -> None:

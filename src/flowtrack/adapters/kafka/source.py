@@ -18,16 +18,19 @@ from typing import Any
 import structlog
 
 from flowtrack.adapters.kafka import metrics
+from flowtrack.adapters.kafka.beginnings import Beginning
 from flowtrack.adapters.kafka.closing import OutputRefusedError, closing_for
 from flowtrack.adapters.kafka.faults import BatchUndoneError
+from flowtrack.adapters.kafka.notes import OperatorNeededError
 from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.reader import Batch, Reader
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.status import SourceStatus
 from flowtrack.errors import BrokerError, DeliveryError, FlowtrackError, RuntimeStateError, StoreError
-from flowtrack.tracking.records import Output, Processor, Record
+from flowtrack.tracking.records import Gap, Output, Processor, Record
 
 EXIT_FATAL = 70  # EX_SOFTWARE of sysexits.h: a supervisor starts the worker anew
+EXIT_OPERATOR = 78  # EX_CONFIG: starting anew would not help, somebody has to look
 _FAILURES_MAX = 3  # then it is not chance, and the batch is taken apart
 _TAKEOVER_S = 600.0  # loading state is work, not silence
 _LAG_EVERY_S = 5.0
@@ -36,6 +39,7 @@ _BACKOFF_S = (0.05, 0.2, 1.0, 5.0)  # between batches that are undone one after 
 _log = structlog.get_logger(__name__)
 
 OnPoison = Callable[[Record, Exception], list[Output]]
+OnGap = Callable[[Gap], list[Output]]
 
 
 @dataclass(slots=True)
@@ -67,6 +71,8 @@ class Source:
         submit: hands a piece of work to whoever runs it.
         on_poison: gives the outputs for a record that the processor cannot work, e.g. a dead letter; without it,
             such a record ends the process.
+        on_gap: gives the outputs for records that retention took before they were read; without it, a gap ends the
+            process.
         leave: ends the process when its state is unknown; the broker undoes what was open.
     """
 
@@ -78,6 +84,7 @@ class Source:
         *,
         submit: Callable[[Work], None],
         on_poison: OnPoison | None = None,
+        on_gap: OnGap | None = None,
         status: SourceStatus | None = None,
         leave: Callable[[int], object] = os._exit,
     ) -> None:
@@ -88,7 +95,16 @@ class Source:
         self._on_poison = on_poison
         self._leave = leave
         self._stopping = threading.Event()
-        self._reader = Reader(settings, plan, self.status, resumed=self._resumed, gained=self._gained, lost=self._lost)
+        self._on_gap = on_gap
+        self._reader = Reader(
+            settings,
+            plan,
+            self.status,
+            resumed=self._resumed,
+            gained=self._gained,
+            lost=self._lost,
+            gaps_recorded=on_gap is not None,
+        )
         self._closing = closing_for(settings, plan, self._stopping.is_set)
         self._undone = 0
         self._lag_asked_s = 0.0
@@ -109,10 +125,12 @@ class Source:
         except BaseException as error:  # noqa: BLE001 - an unknown state is left by leaving: the broker aborts
             self.status.reason = _named(error)
             _log.error("worker ends", worker=self._plan.name, error=_named(error))
-            self._leave(EXIT_FATAL)
+            self._leave(EXIT_OPERATOR if isinstance(error, OperatorNeededError) else EXIT_FATAL)
 
     def _step(self) -> None:
         batch = self._reader.fetch()
+        if self._reader.opening.unwritten and not self._write_opening(self._reader.opening):
+            return
         if batch.records:
             self.status.busy_since_s = time.monotonic()
             self._work(batch)
@@ -137,12 +155,33 @@ class Source:
                 self._take_apart(batch)
             self._undone = 0
         except BatchUndoneError as error:
-            _log.warning("batch undone", worker=self._plan.name, error=str(error))
-            metrics.ABORTS.labels(self._plan.name).inc()
-            self.status.busy_since_s = None
-            self._undone += 1
-            self._backoff(self._undone)
-            self._reader.rewind()
+            self._undo(error)
+
+    def _write_opening(self, opening: Beginning) -> bool:
+        """Commit where partitions begin that have no commit yet, with a record of what is missing before it.
+
+        So a gap is told once, and from then on no offset of these partitions has to be assumed.  False when the
+        partitions have gone meanwhile, or come again.
+        """
+        take = self._on_gap
+        outputs = [output for gap in opening.gaps for output in (take(gap) if take is not None else ())]
+        try:
+            self._closing.close(outputs, opening.unwritten, self._reader.consumer, self._reader.note())
+        except BatchUndoneError as error:
+            self._undo(error)
+            return False
+        metrics.LOST.labels(self._plan.name).inc(sum(gap.end - gap.first for gap in opening.gaps))
+        self._reader.opening = Beginning({}, {})
+        return True
+
+    def _undo(self, error: BatchUndoneError) -> None:
+        """Go back after a batch was undone, a little later each time."""
+        _log.warning("batch undone", worker=self._plan.name, error=str(error))
+        metrics.ABORTS.labels(self._plan.name).inc()
+        self.status.busy_since_s = None
+        self._undone += 1
+        self._backoff(self._undone)
+        self._reader.rewind()
 
     def _close(self, batch: Batch) -> None:
         """Process a batch and make its outputs and offsets durable.
@@ -162,7 +201,7 @@ class Source:
 
     def _finish(self, batch: Batch, outputs: list[Output]) -> None:
         try:
-            self._closing.close(outputs, batch.ends, self._reader.consumer)
+            self._closing.close(outputs, batch.ends, self._reader.consumer, self._reader.note())
         except OutputRefusedError as error:
             self._call("aborted", self._processor.aborted)
             raise ProcessingError(str(error), where=_place(batch.records[0])) from error
@@ -259,7 +298,10 @@ class Source:
             return
         self._lag_asked_s = now_s
         try:
+            self._reader.check_topics()
             lags = self._reader.lag_records()
+        except OperatorNeededError:
+            raise
         except BrokerError as error:
             self.status.broker_down = str(error)
             return

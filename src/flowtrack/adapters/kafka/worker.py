@@ -17,11 +17,12 @@ from faust.types import StreamT
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from flowtrack.adapters.kafka.control import ControlTopics, Handler
+from flowtrack.adapters.kafka.gaps import GapRecorder
 from flowtrack.adapters.kafka.health import HealthServer
 from flowtrack.adapters.kafka.lag import LogOffsets
 from flowtrack.adapters.kafka.plan import ClosingKind, Plan
 from flowtrack.adapters.kafka.settings import KafkaSettings
-from flowtrack.adapters.kafka.source import EXIT_FATAL, OnPoison, Source, Work
+from flowtrack.adapters.kafka.source import EXIT_FATAL, OnGap, OnPoison, Source, Work
 from flowtrack.adapters.kafka.topics import check_topics
 from flowtrack.adapters.kafka.window import Window
 from flowtrack.errors import BrokerError
@@ -29,7 +30,6 @@ from flowtrack.tracking.records import Processor
 
 _WATCH_S = 0.2
 _SLOW_S = 20.0  # a batch takes well under a second: whoever asks should know
-_STUCK_S = 60.0  # work to do and nothing committed for so long, while the broker answers: leave
 _STOP_S = 30.0  # a batch in hand, then leaving the group
 _FAUST_STOP_S = 5.0
 
@@ -83,6 +83,7 @@ class Worker:
         *,
         control_handlers: Mapping[str, Handler],
         on_poison: OnPoison | None,
+        on_gap: OnGap | None,
         ready_file: Path | None,
     ) -> None:
         self._settings = settings
@@ -90,7 +91,7 @@ class Worker:
         self._ready_file = ready_file
         self._failed = False
         self._control = ControlTopics(settings, control_handlers, self._fail)
-        self._source = Source(settings, plan, processor, submit=self._submit, on_poison=on_poison)
+        self._source = Source(settings, plan, processor, submit=self._submit, on_poison=on_poison, on_gap=on_gap)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channel: Any = None
 
@@ -173,14 +174,23 @@ class Worker:
                 return EXIT_FATAL
             if starting.done():
                 starting.result()
-            if self._source.status.stuck_for_s() > _STUCK_S and await asyncio.to_thread(self._broker_answers):
-                _log.error("worker ends", worker=self._plan.name, error="work to do and no commit for a minute")
-                os._exit(EXIT_FATAL)  # its thread hangs: there is no graceful way
+            await self._leave_if_stuck()
             try:
                 await asyncio.wait_for(stop.wait(), _WATCH_S)
             except TimeoutError:
                 continue
         return 0
+
+    async def _leave_if_stuck(self) -> None:
+        """End the process when there is work and no commit although the broker answers: a restart may help."""
+        if self._source.status.stuck_for_s() <= self._plan.stuck_after_s:
+            return
+        if not await asyncio.to_thread(self._broker_answers):
+            return
+        _log.error(
+            "worker ends", worker=self._plan.name, error="work to do and no commit", for_s=self._plan.stuck_after_s
+        )
+        os._exit(EXIT_FATAL)  # its thread hangs: there is no graceful way
 
     def _announce(self) -> None:
         if self._ready_file is not None:
@@ -207,10 +217,12 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
     state_topic: str | None = None,
     control_handlers: Mapping[str, Handler] | None = None,
     on_poison: OnPoison | None = None,
+    on_gap: OnGap | None = None,
     windows: Sequence[Window] = (),
     batch_records_max: int = 8_000,
     batch_wait_s: float = 0.05,
     answer_within_s: float = 15.0,
+    stuck_after_s: float = 60.0,
     http_port: int | None = None,
     ready_file: Path | None = None,
 ) -> int:
@@ -228,15 +240,19 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
         state_topic: one of `topics`, folded into state before p's first batch and read ahead of the others.
         control_handlers: by control topic, what takes each of its records; all are read before the first batch.
         on_poison: gives the outputs for a record that the processor fails on; without it the worker ends instead.
+        on_gap: gives the outputs for records that retention took before they were read; without it, a dead letter
+            and a finding.
         windows: bounds for output topics (the embedded broker keeps 5 MiB a partition).
         batch_records_max: records a batch, state records apart.
         batch_wait_s: how long a batch may fill.
         answer_within_s: a processor that takes longer over a batch is dead, and the process leaves.
+        stuck_after_s: with work to do and nothing committed for so long while the broker answers, the process leaves.
         http_port: serves /metrics, /live and /ready, if given.
         ready_file: gets a line once the worker is ready: rules loaded, partitions taken over.
 
     Returns:
-        0 after a graceful stop, 70 when the worker ended itself and should be started anew.
+        0 after a graceful stop, 70 when the worker ended itself and should be started anew, 78 when an operator has
+        to look first: a topic was made anew, or the group's offsets are not those of the logs.
 
     Raises:
         BrokerError: Kafka does not answer, or the topics are not as they have to be.
@@ -252,6 +268,7 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
         batch_records_max=batch_records_max,
         batch_wait_s=batch_wait_s,
         answer_within_s=answer_within_s,
+        stuck_after_s=stuck_after_s,
     )
     worker = Worker(
         settings,
@@ -259,6 +276,7 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
         processor,
         control_handlers={str(topic): handler for topic, handler in (control_handlers or {}).items()},
         on_poison=on_poison,
+        on_gap=on_gap or GapRecorder(settings.epoch),
         ready_file=ready_file,
     )
     health = None if http_port is None else HealthServer(http_port, worker.reason)
