@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,27 +18,44 @@ from confluent_kafka import Producer
 from flowtrack.adapters.kafka.lag import GroupOffsets, LogOffsets
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.sample.day import SampleDay
+from flowtrack.sample.diary import Item
 from flowtrack.tracking.records import Topic
 from flowtrack.wire.partition import partition_of
 
+_ROOT = Path(__file__).parent.parent.parent
 _POLL_S = 0.02
-_READY_S = 60.0
+_READY_S = 120.0
 _DONE_S = 300.0
+_END_S = 30.0
+_TICK_S = 0.01  # the resolution of a process's times
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One run of a worker over a number of events."""
+    """One run of a worker over a number of records."""
 
     events: int
     wall_s: float
     cpu_s: float
     peak_bytes: int
+    ready_s: float = 0.0
+    """Wall time from the start of the process until it was ready."""
+    start_cpu_s: float = 0.0
+    """Processor time that the process took until it was ready."""
+    life_events: int = 0
+    """Events from the first one, those included that were worked before the clock started."""
+    life_cpu_s: float = 0.0
+    """Processor time of the process from its start."""
 
     @property
     def per_cpu_second(self) -> float:
-        """Events per second of processor time."""
-        return self.events / self.cpu_s
+        """Events per second of processor time while the clock ran."""
+        return self.events / max(self.cpu_s, _TICK_S)
+
+    @property
+    def per_cpu_second_of_life(self) -> float:
+        """Events per second of processor time from the start of the process."""
+        return self.life_events / max(self.life_cpu_s, _TICK_S)
 
     @property
     def per_second(self) -> float:
@@ -46,14 +63,17 @@ class Round:
         return self.events / self.wall_s
 
 
-def environment(settings: KafkaSettings, ready_file: Path) -> dict[str, str]:
-    """The environment of a worker for the broker of the settings."""
+def environment(settings: KafkaSettings, ready_file: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a worker for the broker of the settings; it may run in any folder."""
+    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     return {
         **os.environ,
+        "PYTHONPATH": path,
         "FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS": settings.bootstrap_servers,
         "FLOWTRACK_KAFKA__EMBEDDED": str(settings.embedded).lower(),
         "FLOWTRACK_KAFKA__PARTITIONS": str(settings.partitions),
         "FLOWTRACK_READY_FILE": str(ready_file),
+        **(extra or {}),
     }
 
 
@@ -66,19 +86,22 @@ class Filler:
             {**settings.librdkafka(), "linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 10**6}
         )
 
-    def consents(self, day: SampleDay) -> None:
-        """Write the day's consent records."""
-        for item in day.consents():
-            self._produce(Topic.CONSENTS, item.subject, item.key, item.value)
-        self._producer.flush(60)
+    def consents(self, day: SampleDay) -> int:
+        """Write the day's consent records; gives how many."""
+        return self.write(Topic.CONSENTS, day.consents())
 
     def events(self, day: SampleDay) -> int:
         """Write the day's events; gives how many."""
+        return self.write(Topic.EVENTS, day.events())
+
+    def write(self, topic: str, items: Iterable[Item]) -> int:
+        """Write items of a day to a topic; gives how many."""
         count = 0
-        for item in day.events():
-            self._produce(Topic.EVENTS, item.subject, item.subject, item.value)
+        for item in items:
+            self._produce(topic, item.subject, item.key if item.consent else item.subject, item.value)
             count += 1
-        self._producer.flush(60)
+        if self._producer.flush(60):
+            raise RuntimeError(f"{topic} is not filled within 60 s")
         return count
 
     def _produce(self, topic: str, subject: str, key: str, value: bytes) -> None:
@@ -97,34 +120,84 @@ def committed_total(group: GroupOffsets, places: list[tuple[str, int]]) -> int:
     return sum(group.committed(places).values())
 
 
-def measure(command: list[str], settings: KafkaSettings, group: str, folder: Path) -> Round:
-    """Start a worker, wait until it has committed all that is in the events topic now, end it, and give its costs.
+def measure(
+    command: list[str],
+    settings: KafkaSettings,
+    group: str,
+    folder: Path,
+    *,
+    extra: Mapping[str, str] | None = None,
+    topic: str = Topic.EVENTS,
+    events_max: int | None = None,
+    warm_events: int = 0,
+) -> Round:
+    """Start a worker, wait until it has committed all that is in the topic now, end it, and give its costs.
 
-    The clock starts when the worker is ready, so that imports and rules are not counted.
+    The clock never starts before the worker is ready, so that imports and rules are not counted.
+
+    Args:
+        command: the worker; it is started in `folder`.
+        settings: where Kafka is.
+        group: the worker's consumer group.
+        folder: where it may leave what it likes.
+        extra: more for its environment.
+        topic: whose records are counted.
+        events_max: measure until so many are committed, where waiting for all would take too long.
+        warm_events: once so many are committed, the clock starts: with a commit, so that no half-worked batch is
+            counted for nothing.
 
     Raises:
         RuntimeError: the worker ended, or was not done in time.
     """
-    log = LogOffsets(settings)
-    places = [(str(Topic.EVENTS), partition) for partition in range(settings.partitions)]
+    places = [(str(topic), partition) for partition in range(settings.partitions)]
     with GroupOffsets(settings, group) as offsets:
         before = committed_total(offsets, places)
-        ends = sum(log.ends(places).values())
-        ready = folder / "ready"
-        ready.unlink(missing_ok=True)
-        with (folder / "worker.log").open("ab") as output:
-            child = subprocess.Popen(command, env=environment(settings, ready), stdout=output, stderr=output)
-        try:
-            process = psutil.Process(child.pid)
-            _wait(ready.exists, child, _READY_S)
+        wanted = sum(LogOffsets(settings).ends(places).values())
+        if events_max is not None:
+            wanted = min(wanted, before + events_max)
+        with running(command, settings, folder, extra) as (process, ready_s):
+            start_cpu_s = _cpu_s(process)
+            warm = min(wanted, before + warm_events)
+            _wait(lambda: committed_total(offsets, places) >= warm, process, folder, _DONE_S)
             begun, cpu_begun = time.monotonic(), _cpu_s(process)
-            _wait(lambda: committed_total(offsets, places) >= ends, child, _DONE_S)
+            warmed = committed_total(offsets, places) - before
+            _wait(lambda: committed_total(offsets, places) >= wanted, process, folder, _DONE_S)
             wall_s, cpu_s = time.monotonic() - begun, _cpu_s(process) - cpu_begun
-            peak = int(Path(f"/proc/{child.pid}/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
-        finally:
+            events = committed_total(offsets, places) - before
+            peak = int(Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+    return Round(
+        events=events - warmed,
+        wall_s=wall_s,
+        cpu_s=cpu_s,
+        peak_bytes=peak,
+        ready_s=ready_s,
+        start_cpu_s=start_cpu_s,
+        life_events=events,
+        life_cpu_s=cpu_begun + cpu_s,
+    )
+
+
+@contextmanager
+def running(
+    command: list[str], settings: KafkaSettings, folder: Path, extra: Mapping[str, str] | None = None
+) -> Iterator[tuple[psutil.Popen, float]]:
+    """A worker that is ready, and how long that took; ended after."""
+    ready = folder / "ready"
+    ready.unlink(missing_ok=True)
+    begun = time.monotonic()
+    with (folder / "worker.log").open("wb") as output:
+        child = psutil.Popen(command, env=environment(settings, ready, extra), cwd=folder, stdout=output, stderr=output)
+    try:
+        _wait(ready.exists, child, folder, _READY_S)
+        yield child, time.monotonic() - begun
+    finally:
+        if child.poll() is None:
             child.terminate()
-            child.wait(60)
-    return Round(ends - before, wall_s, cpu_s, peak)
+            try:
+                child.wait(_END_S)
+            except psutil.TimeoutExpired:  # a peer that hangs at its end; its figures are taken
+                child.kill()
+                child.wait(_END_S)
 
 
 def _cpu_s(process: psutil.Process) -> float:
@@ -132,15 +205,20 @@ def _cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _wait(done: Callable[[], bool], child: subprocess.Popen[bytes], within_s: float) -> None:
+def _wait(done: Callable[[], bool], child: psutil.Popen, folder: Path, within_s: float) -> None:
     deadline = time.monotonic() + within_s
     pause = threading.Event()
     while not done():
         if child.poll() is not None:
-            raise RuntimeError(f"the worker ended with {child.returncode}, see its log")
+            raise RuntimeError(f"the worker ended with {child.returncode}: {_last_words(folder)}")
         if time.monotonic() > deadline:
-            raise RuntimeError(f"the worker was not done within {within_s:g} s, see its log")
+            raise RuntimeError(f"the worker was not done within {within_s:g} s: {_last_words(folder)}")
         pause.wait(_POLL_S)
+
+
+def _last_words(folder: Path) -> str:
+    lines = (folder / "worker.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return " / ".join(lines[-3:]) if lines else "it said nothing"
 
 
 @contextmanager
@@ -179,3 +257,12 @@ def swallowing(settings: KafkaSettings, readers: Mapping[str, str]) -> Iterator[
 def python(*arguments: str) -> list[str]:
     """A command that runs this interpreter."""
     return [sys.executable, *arguments]
+
+
+def options_of(doc: str | None) -> argparse.ArgumentParser:
+    """The options of a benchmark on Kafka: those of every benchmark, and which broker."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured, in turn (default 3)")
+    parser.add_argument("--tiny", action="store_true", help="run once, too small to measure: shows that it still runs")
+    return parser

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks.peers.answer import answering
+from benchmarks.peers.lineup import PEERS
+from flowtrack.domain.decision import Decision
+from tests.rig.kafka import NoKafkaError, real_kafka
+
+ROOT = Path(__file__).parent.parent.parent
+# The others need a compiler of Java or a package index: they run when the benchmark is asked for, not in every test.
+PEERS_AT_HAND = ("bare", "bare-transactions", "faust")
+WITHIN_S = 240
+
+
+def tiny(folder: Path, module: str, *options: str) -> dict[str, Any]:
+    """Run a benchmark once, too small to measure, and give the document that it writes."""
+    target = folder / "figures.json"
+    command = [sys.executable, "-m", f"benchmarks.{module}", "--tiny", "--json", str(target), *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    document: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
+    return document
+
+
+def names_of(document: dict[str, Any]) -> list[str]:
+    """The names of a document's figures, each of which has values, a unit and a goal or none."""
+    for figure in document["figures"]:
+        assert set(figure) == {"name", "unit", "values", "goal"}
+        assert figure["values"]
+        assert all(isinstance(value, float) for value in figure["values"])
+    return [figure["name"] for figure in document["figures"]]
+
+
+@pytest.fixture
+def kafka(tmp_path: Path) -> Any:
+    """The environment of a benchmark on a real Kafka that is there for this test."""
+    try:
+        with real_kafka(tmp_path / "kafka") as address, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("FLOWTRACK_TEST_KAFKA", address)
+            yield address
+    except NoKafkaError as error:
+        pytest.skip(str(error))
+
+
+def test_deciding_runs(tmp_path: Path) -> None:
+    """The benchmark of deciding tells of warm and cold decisions, of consents, and of its peer."""
+    names = names_of(tiny(tmp_path, "deciding"))
+    assert any(name.startswith("warm decision") for name in names)
+    assert any(name.startswith("peer: Cedar") for name in names)
+
+
+@pytest.mark.timeout(WITHIN_S)
+def test_checker_runs_on_the_embedded_broker(tmp_path: Path) -> None:
+    """The benchmark of the checker tells throughput by processor and by wall, and memory."""
+    names = names_of(tiny(tmp_path, "checker", "--broker", "embedded"))
+    assert names == [
+        "checker, embedded broker: events per CPU second",
+        "checker, embedded broker: events per second, wall",
+        "checker, embedded broker: peak resident memory",
+    ]
+
+
+@pytest.mark.real_kafka
+@pytest.mark.slow
+@pytest.mark.timeout(WITHIN_S)
+@pytest.mark.usefixtures("kafka")
+def test_checker_runs_beside_its_peers(tmp_path: Path) -> None:
+    """On a real Kafka the checker stands beside each peer that was asked for, with its ratio to it."""
+    names = names_of(tiny(tmp_path, "checker", "--broker", "real", "--peers", *PEERS_AT_HAND))
+    titles = {peer.key: peer.title for peer in PEERS}
+    for key in PEERS_AT_HAND:
+        assert f"{titles[key]}: events per CPU second" in names
+        assert f"checker / {titles[key]}, per CPU second" in names
+
+
+@pytest.mark.real_kafka
+@pytest.mark.slow
+@pytest.mark.timeout(WITHIN_S)
+@pytest.mark.usefixtures("kafka")
+def test_latency_runs(tmp_path: Path) -> None:
+    """The benchmark of latency gets a decision on every event that it publishes, none before its event."""
+    document = tiny(tmp_path, "latency")
+    values = {
+        name.split(": ")[1]: each["values"] for name, each in zip(names_of(document), document["figures"], strict=True)
+    }
+    assert values["publish to readable, p50"][0] > 0
+    assert next(each for name, each in values.items() if name.startswith("still on their way")) == [0.0]
+
+
+def test_peers_write_what_the_checker_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers of the peers are decisions by contract, with the event's own fields, of a decision's size."""
+    path = ROOT / "benchmarks" / "peers" / "decisions.jsonl"
+    monkeypatch.setitem(os.environ, "FLOWTRACK_BENCH_DECISION", str(path))
+    answer = answering()
+    event = {"id": "e-1", "subject": "0" * 32, "time": "2026-03-02T09:00:00Z"}
+    answers = [answer(msgspec.json.encode(event)) for _ in path.read_text(encoding="utf-8").splitlines()]
+    for each in answers:
+        decision = Decision.model_validate_json(each)
+        assert (decision.event_id, decision.subject) == ("e-1", "0" * 32)
+        assert not re.search(rb"@\w+@", each)
+    assert 800 < sum(map(len, answers)) / len(answers) < 1_100
