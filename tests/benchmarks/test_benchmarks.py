@@ -44,8 +44,10 @@ def names_of(document: dict[str, Any]) -> list[str]:
 @pytest.fixture
 def kafka(tmp_path: Path) -> Any:
     """The environment of a benchmark on a real Kafka that is there for this test."""
+    folder = tmp_path / "kafka"
+    folder.mkdir()
     try:
-        with real_kafka(tmp_path / "kafka") as address, pytest.MonkeyPatch.context() as patch:
+        with real_kafka(folder) as address, pytest.MonkeyPatch.context() as patch:
             patch.setenv("FLOWTRACK_TEST_KAFKA", address)
             yield address
     except NoKafkaError as error:
