@@ -27,11 +27,13 @@ def run() -> int:
     from flowtrack.adapters.snapshots.folder import SnapshotFolder
     from flowtrack.adapters.snapshots.settings import SnapshotSettings
     from flowtrack.apps.checker_metrics import CheckerMetrics
+    from flowtrack.apps.keys import PolicySettings
+    from flowtrack.apps.rollout_metrics import RolloutMetrics
     from flowtrack.tracking.check import Checker
     from flowtrack.tracking.rulebook import Rulebook
 
     kafka, state = read(KafkaSettings), read(SnapshotSettings)
-    rulebook = Rulebook()
+    rulebook = Rulebook(keys=read(PolicySettings).keys())
     group = GroupOffsets(kafka, CHECKER_GROUP)
     checker = Checker(
         rulebook,
@@ -41,6 +43,7 @@ def run() -> int:
         snapshots=None if state.dir is None else SnapshotFolder(state.dir),
     )
     REGISTRY.register(CheckerMetrics(checker, rulebook))
+    REGISTRY.register(RolloutMetrics(rulebook))
     windows: tuple[Window, ...] = ()
     if kafka.embedded:
         windows = (

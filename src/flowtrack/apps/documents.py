@@ -102,6 +102,15 @@ def _pack_document(pack: PackDocument, key: Ed25519PrivateKey | None) -> Documen
     return Document(Topic.POLICIES, f"{pack.name}:{pack.version}", pack.model_dump_json().encode())
 
 
+def signed_document(document: Document, key: Ed25519PrivateKey) -> Document:
+    """Give a pack's document signed, by whoever signed it before; registry documents carry no signature."""
+    from flowtrack.policy.source import PackDocument
+
+    if document.topic != Topic.POLICIES:
+        return document
+    return _pack_document(PackDocument.model_validate_json(document.value), key)
+
+
 def is_vouched_for(document: Document, keys: PublicKeys) -> bool:
     """Whether a document would pass the check of its signature; registry documents carry none."""
     from pydantic import ValidationError

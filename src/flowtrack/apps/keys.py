@@ -71,6 +71,20 @@ def make_pair(path: Path) -> str:
     return key_id(key.public_key())
 
 
+def own_key(folder: Path) -> Path:
+    """The key of an embedded Flowtrack, in its data directory: made once, since the ledger keeps what it signed.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    path = folder / "policy.pem"
+    if not path.exists() or not public_half(path).exists():
+        path.unlink(missing_ok=True)  # half a pair: whoever made it was killed on the way
+        public_half(path).unlink(missing_ok=True)
+        make_pair(path)
+    return path
+
+
 def _write_new(path: Path, text: bytes, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -11,13 +11,14 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
 from flowtrack.apps.directory import DataDirectory, Running
-from flowtrack.apps.documents import Document, default_pack_document, publish
+from flowtrack.apps.documents import Document, default_pack_document, is_vouched_for, publish, signed_document
 from flowtrack.apps.ports import HOST, check_free
 from flowtrack.apps.progress import Progress
 from flowtrack.apps.supervisor import Part, Supervisor
@@ -28,6 +29,7 @@ from flowtrack.tracking.records import Output, Topic
 if TYPE_CHECKING:
     from flowtrack.adapters.kafka.settings import KafkaSettings
     from flowtrack.domain.consent import ConsentRecord
+    from flowtrack.policy.signing import PublicKeys
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +46,8 @@ class Runtime:
     Args:
         directory: held by this process.
         port: of the loopback interface, for the ledger service.
-        documents: registries and packs to publish before the first event is judged.
+        documents: registries and packs to publish before the first event is judged; packs are signed here, by the
+            directory's own key, so that the checker takes no others.
         env: further settings for the processes.
     """
 
@@ -63,6 +66,7 @@ class Runtime:
         self._documents = list(documents)
         self._env = dict(env or {})
         self._kafka: KafkaSettings | None = None
+        self._signing_key = directory.state / "policy.pem"
 
     def __enter__(self) -> Self:
         self.supervisor.__enter__()
@@ -89,6 +93,11 @@ class Runtime:
         """Where the ledger service answers."""
         return f"http://{HOST}:{self._port}"
 
+    @property
+    def signing_key(self) -> Path:
+        """The private key that packs for this Flowtrack are signed with."""
+        return self._signing_key
+
     def start(self) -> None:
         """Start the processes; those that load something big load it side by side.
 
@@ -97,14 +106,15 @@ class Runtime:
         """
         check_free(self._port)
         existing = any(self._directory.store.iterdir())
+        signed, default = self._sign()
         self._start_broker()
         self._start(WorkerKind.SINK)
-        documents = list(self._documents)
+        documents = signed
         if existing:  # the checker begins with what the store holds, so it has to wait for it
             self.supervisor.wait_ready(WorkerKind.SINK, _READY_S)
             documents = self._restored() + documents
         if not any(document.topic == Topic.POLICIES for document in documents):
-            documents.append(default_pack_document())
+            documents.append(default)
         publish(self.kafka, (document.output() for document in documents))
         self._start(WorkerKind.CHECKER)
         self._start(WorkerKind.ALERTER)
@@ -151,7 +161,33 @@ class Runtime:
             count = publish(self.kafka, map(self._consent, ledger.consents_all()))
             _log.info("consents restored from the ledger", records=count, epoch=self.epoch)
             found = sorted(ledger.documents(), key=lambda each: each.recorded_at)
-            return [Document(topics[each.kind], each.name, each.body.encode()) for each in found]
+        documents = [Document(topics[each.kind], each.name, each.body.encode()) for each in found]
+        # the ledger keeps what was published, also what the checker refused
+        taken = [document for document in documents if is_vouched_for(document, self._keys())]
+        if len(taken) < len(documents):
+            _log.warning("packs that nobody vouches for are left out", packs=len(documents) - len(taken))
+        return taken
+
+    def _sign(self) -> tuple[list[Document], Document]:
+        """The documents given, and the default pack, signed by the directory's own key."""
+        from flowtrack.apps.keys import own_key
+        from flowtrack.policy.signing import read_signing_key
+
+        self._signing_key = own_key(self._directory.state)
+        key = read_signing_key(self._signing_key)
+        return [signed_document(document, key) for document in self._documents], default_pack_document(key)
+
+    def _public_keys(self) -> list[Path]:
+        """The files of the keys whose packs are taken: the operator's, and the directory's own."""
+        from flowtrack.apps.keys import PolicySettings, public_half
+        from flowtrack.apps.settings import read
+
+        return [*read(PolicySettings).public_keys, public_half(self._signing_key)]
+
+    def _keys(self) -> PublicKeys:
+        from flowtrack.policy.signing import PublicKeys
+
+        return PublicKeys.of_files(self._public_keys())
 
     def _consent(self, record: ConsentRecord) -> Output:
         from flowtrack.wire.encode import encode_consent
@@ -178,6 +214,7 @@ class Runtime:
             "FLOWTRACK_KAFKA__SECURITY_PROTOCOL": "PLAINTEXT",
             "FLOWTRACK_KAFKA__EMBEDDED": "true",
             "FLOWTRACK_KAFKA__EPOCH": self.epoch,
+            "FLOWTRACK_POLICY__PUBLIC_KEYS": ",".join(str(path.resolve()) for path in self._public_keys()),
             "FLOWTRACK_CLICKHOUSE__URL": "",
             "FLOWTRACK_CLICKHOUSE__DATA_DIR": str(self._directory.store.resolve()),
             "FLOWTRACK_HTTP__PORT": str(self._port),

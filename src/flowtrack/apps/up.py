@@ -49,7 +49,7 @@ def _one_epoch(directory: DataDirectory, port: int, documents: Sequence[Document
         running = runtime.wait_ready()
         directory.announce(running)
         stop = stop_on_signals()
-        _greet(running.broker, running.ledger, directory.path)
+        _greet(running.broker, running.ledger, directory.path, runtime.signing_key)
         _wait(stop, runtime.supervisor.failed)
         if not stop.is_set():
             if runtime.supervisor.lost != BROKER:
@@ -72,12 +72,13 @@ def _wait(*events: threading.Event) -> None:
         pause.wait(0.1)
 
 
-def _greet(broker: str, ledger: str, path: Path) -> None:
+def _greet(broker: str, ledger: str, path: Path, signing_key: Path) -> None:
     sys.stdout.write(
         f"Flowtrack runs; Ctrl-C ends it in order.\n"
         f"  services publish to   FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS={broker}\n"
         f"  the ledger answers at {ledger}\n"
         f"  data and logs are in  {path}\n"
+        f"  packs are signed by   FLOWTRACK_POLICY__SIGNING_KEY={signing_key}\n"
         f"  ask it                flowtrack trace SUBJECT --data-dir {path}\n"
     )
     sys.stdout.flush()
