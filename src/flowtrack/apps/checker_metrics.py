@@ -35,18 +35,3 @@ class CheckerMetrics(Collector):
         yield GaugeMetricFamily(
             "flowtrack_subjects", "Subjects whose state this worker holds.", value=self._checker.subjects_count
         )
-        yield from self._versions()
-
-    def _versions(self) -> Iterator[Metric]:
-        versions = GaugeMetricFamily(
-            "flowtrack_rules_taken", "Versions of packs and registry documents in use: 1.", labels=["kind", "version"]
-        )
-        for kind, labels in self._rulebook.versions.items():
-            for label in labels:
-                versions.add_metric([kind, label], 1)
-        yield versions
-        yield GaugeMetricFamily(
-            "flowtrack_rules_refused",
-            "Versions that were refused and are not in use.",
-            value=len(self._rulebook.refused),
-        )
