@@ -1,10 +1,13 @@
 """A worker process that copies records, for tests that kill and freeze it.
 
 Usage: copying_worker.py BOOTSTRAP EMBEDDED SOURCE TARGET GROUP INSTANCE READY_FILE CONTROL_TOPIC
+
+COPYING_STUCK_AFTER_S shortens the watchdog's patience; COPYING_UNREAD_BYTES bounds what the target may hold unread.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterable, Sequence
@@ -12,6 +15,7 @@ from pathlib import Path
 from unittest import mock
 
 from flowtrack.adapters.kafka.settings import KafkaSettings
+from flowtrack.adapters.kafka.window import Window
 from flowtrack.adapters.kafka.worker import run_worker
 from flowtrack.tracking.records import Output, Record
 
@@ -58,10 +62,13 @@ def main(arguments: Sequence[str]) -> int:
     """Run the worker with test topics instead of our own."""
     bootstrap, embedded, source, target, group, instance, ready, control = arguments
     processor = Copying(target)
+    settings = KafkaSettings(bootstrap_servers=bootstrap, embedded=bool(int(embedded)), instance=instance)
+    unread_bytes = int(os.environ.get("COPYING_UNREAD_BYTES", "0"))
+    windows = [Window(settings, target, ["nobody"], unread_bytes)] if unread_bytes else []
     with mock.patch("flowtrack.adapters.kafka.worker.check_topics"):
         return run_worker(
             "copying",
-            KafkaSettings(bootstrap_servers=bootstrap, embedded=bool(int(embedded)), instance=instance),
+            settings,
             processor,
             topics=[source],
             group=group,
@@ -69,6 +76,8 @@ def main(arguments: Sequence[str]) -> int:
             ready_file=Path(ready),
             batch_records_max=BATCH_RECORDS,
             batch_wait_s=0.01,
+            windows=windows,
+            stuck_after_s=float(os.environ.get("COPYING_STUCK_AFTER_S", "60")),
         )
 
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,68 +13,19 @@ import httpx
 import pytest
 
 from flowtrack.adapters.kafka.health import HealthServer
-from flowtrack.adapters.kafka.lag import end_offsets
 from flowtrack.adapters.kafka.source import Work
 from flowtrack.adapters.kafka.worker import WorkChannel
-from tests.kafka.conftest import PARTITIONS, Rig, until
+from tests.kafka.conftest import Rig, until
+from tests.kafka.workers import Workers, ending, expected
 
 RECORDS = 20_000
-
-
-class Workers:
-    """Starts copying workers of one group, and ends them all."""
-
-    def __init__(self, rig: Rig, folder: Path) -> None:
-        self.rig = rig
-        self.folder = folder
-        self.events, self.copies, self.control = rig.topic("events"), rig.topic("copies"), rig.topic("control")
-        self.group = f"{rig.name}-copying"
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def start(self, instance: str = "one") -> subprocess.Popen[bytes]:
-        """Start a worker and wait until it says that it is ready."""
-        ready = self.folder / f"ready-{len(self.processes)}"
-        settings = self.rig.settings
-        script = Path(__file__).with_name("copying_worker.py")
-        named = [settings.bootstrap_servers, str(int(settings.embedded)), self.events, self.copies]
-        process = subprocess.Popen([sys.executable, script, *named, self.group, instance, ready, self.control])
-        self.processes.append(process)
-        until(lambda: ready.exists() or process.poll() is not None)
-        assert ready.read_text(encoding="utf-8") == "ready\n"
-        return process
-
-    def done(self) -> int:
-        """How many source records are committed."""
-        return sum(self.rig.committed(self.group, self.events).values())
-
-    def written(self) -> int:
-        """How many records lie in the target, seen or not."""
-        return sum(end_offsets(self.rig.settings, self.copies).values())
-
-    def copied(self) -> Counter[bytes]:
-        """The committed copies."""
-        return Counter((r.value or b"").partition(b":")[2] for r in self.rig.read(self.copies))
 
 
 @pytest.fixture
 def workers(rig: Rig, tmp_path: Path) -> Iterator[Workers]:
     """Workers on either broker."""
-    with _ending(Workers(rig, tmp_path)) as found:
+    with ending(Workers(rig, tmp_path)) as found:
         yield found
-
-
-@contextmanager
-def _ending(found: Workers) -> Iterator[Workers]:
-    try:
-        yield found
-    finally:
-        for process in found.processes:
-            process.kill()
-            process.wait()
-
-
-def _expected(count: int) -> set[bytes]:
-    return {b"%d@%d" % (p, n) for p in range(PARTITIONS) for n in range(count // PARTITIONS)}
 
 
 def test_a_stopped_worker_has_committed_what_it_wrote(workers: Workers) -> None:
@@ -124,7 +71,7 @@ def test_nothing_is_lost_over_kills(workers: Workers) -> None:
     workers.start()
     until(lambda: workers.done() == RECORDS)
     copied = workers.copied()
-    assert set(copied) == _expected(RECORDS)
+    assert set(copied) == expected(RECORDS)
     if workers.rig.transactions:
         assert copied.total() == RECORDS
     assert copied.total() <= RECORDS + 2 * 200
@@ -134,7 +81,7 @@ def test_nothing_is_lost_over_kills(workers: Workers) -> None:
 @pytest.mark.slow
 def test_a_frozen_worker_is_fenced(real: Rig, tmp_path: Path) -> None:
     """A worker frozen for longer than its session wakes up to an aborted batch: nothing is missing, nothing twice."""
-    with _ending(Workers(real, tmp_path)) as workers:
+    with ending(Workers(real, tmp_path)) as workers:
         real.produce(workers.events, [b"x"] * RECORDS)
         frozen = workers.start("one")
         until(lambda: workers.done() > 1_000)

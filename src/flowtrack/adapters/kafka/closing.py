@@ -17,7 +17,7 @@ from typing import Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from flowtrack.adapters.kafka import metrics
-from flowtrack.adapters.kafka.faults import BatchUndoneError, broker_error, kafka_error, passes
+from flowtrack.adapters.kafka.faults import FORBIDDEN, BatchUndoneError, broker_error, kafka_error, passes
 from flowtrack.adapters.kafka.lag import Place
 from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.settings import KafkaSettings
@@ -156,6 +156,9 @@ class Transactional(_Writer):
             refused = self._refused
             if refused is not None and refused.code() == KafkaError.MSG_SIZE_TOO_LARGE:
                 raise OutputRefusedError("the broker finds an output too large") from error
+            for cause in (kafka_error(error), refused):
+                if cause is not None and cause.code() in FORBIDDEN:  # nothing was written, and nothing would be
+                    raise broker_error(cause, "transaction") from error
             raise BatchUndoneError(broker_error(error).what, where="transaction") from error
         metrics.TRANSACTIONS.labels(self._worker).inc()
 
@@ -206,6 +209,8 @@ class Checkpoint(_Writer):
         if self._refused is not None:
             if self._refused.code() == KafkaError.MSG_SIZE_TOO_LARGE:
                 raise OutputRefusedError("the broker finds an output too large")
+            if self._refused.code() in FORBIDDEN:
+                raise broker_error(self._refused, "writing outputs")
             raise BatchUndoneError(broker_error(self._refused).what, where="writing outputs")
 
     def _commit(self, offsets: list[TopicPartition], consumer: Consumer) -> None:

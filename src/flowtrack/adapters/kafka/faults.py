@@ -41,6 +41,15 @@ WAY_BARRED = {
 }
 
 
+# Trying again does not help before somebody grants it.
+FORBIDDEN = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+}
+
+
 # What the broker says of a topic that was deleted or never made.
 NOT_THERE = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
