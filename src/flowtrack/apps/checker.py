@@ -29,11 +29,17 @@ def run() -> int:
     from flowtrack.apps.checker_metrics import CheckerMetrics
     from flowtrack.apps.keys import PolicySettings
     from flowtrack.apps.rollout_metrics import RolloutMetrics
+    from flowtrack.apps.rules import rules_are_there
     from flowtrack.tracking.check import Checker
+    from flowtrack.tracking.rollout import PackVersion
     from flowtrack.tracking.rulebook import Rulebook
 
     kafka, state = read(KafkaSettings), read(SnapshotSettings)
-    rulebook = Rulebook(keys=read(PolicySettings).keys())
+    keys, port = read(PolicySettings).keys(), read(HealthSettings).port
+    accepted: dict[bytes, PackVersion] = {}
+    if not rules_are_there(kafka, Rulebook(keys=keys, accepted=accepted), port):
+        return 0
+    rulebook = Rulebook(keys=keys, accepted=accepted)
     group = GroupOffsets(kafka, CHECKER_GROUP)
     checker = Checker(
         rulebook,
@@ -63,6 +69,6 @@ def run() -> int:
         control_handlers={Topic.POLICIES: rulebook.take_policy, Topic.REGISTRY: rulebook.take_registry},
         on_poison=checker.quarantine,
         windows=windows,
-        http_port=read(HealthSettings).port,
+        http_port=port,
         ready_file=Path(ready_file) if ready_file else None,
     )

@@ -25,6 +25,7 @@ REFUSED_MAX = 1_000
 """Refused records that are remembered; the topics' keys are whatever somebody wrote there."""
 _KEY_CHARACTERS_MAX = 260
 _REASONS_MAX = 5
+_ACCEPTED_MAX = 1_000
 
 _log = structlog.get_logger(__name__)
 
@@ -58,6 +59,7 @@ class Rulebook:
         packs: in force from the start.
         documents: likewise, registry documents.
         keys: with any, only packs that one of them signed are taken.
+        accepted: packs that were validated already, by the digest of their documents; further ones are added.
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class Rulebook:
         packs: Iterable[Pack] = (),
         documents: Iterable[RegistryDocument] = (),
         keys: PublicKeys | None = None,
+        accepted: dict[bytes, PackVersion] | None = None,
     ) -> None:
+        self._accepted = {} if accepted is None else accepted
         self._keys = keys or PublicKeys()
         self._edition = Edition(
             {f"{pack.name}:{pack.version}": PackVersion(Judge(pack), pack.label.encode()) for pack in packs},
@@ -247,12 +251,14 @@ class Rulebook:
         document = PackDocument.model_validate_json(value)
         self._keys.verify(document)
         digest = digest_of(document)
-        known = self._edition.packs.get(key)
-        if known is not None and known.digest == digest:
-            return known  # and what its judge remembers
-        pack = accept_pack(document.files)
-        _check_head(key, document, pack)
-        return PackVersion(Judge(pack), digest)
+        known = self._accepted.get(digest)
+        if known is None:
+            known = PackVersion(Judge(accept_pack(document.files)), digest)
+        _check_head(key, document, known.judge.pack)
+        if len(self._accepted) >= _ACCEPTED_MAX:
+            self._accepted.clear()
+        self._accepted[digest] = known  # and with it what its judge remembers
+        return known
 
 
 def _check_partition(record: Record) -> None:
