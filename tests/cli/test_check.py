@@ -90,7 +90,7 @@ def test_output_keeps_the_contract_of_decisions(flowtrack: Commands) -> None:
 
 
 def test_an_unreadable_line_is_named_and_the_others_are_judged(flowtrack: Commands) -> None:
-    """Standard error names file, line and code of each, and quotes nothing; the exit status is 2 even beside denials."""
+    """Standard error names file, line and code of each, and quotes nothing; the status is 2 even beside denials."""
     bad = [
         (b"{" + MARK.encode(), "not_json"),
         (json.dumps({**event(), "subject": MARK}).encode(), "bad_subject"),
