@@ -76,10 +76,10 @@ def test_what_stays_is_restarted_and_probed(services: dict[str, Any]) -> None:
 
 
 def test_workers_are_asked_whether_they_are_ready(services: dict[str, Any]) -> None:
-    """A worker's health check asks /ready at the port that its settings name."""
+    """A worker's health check asks /readyz at the port that its settings name."""
     for name in WORKERS:
         port = services[name]["environment"]["FLOWTRACK_HEALTH__PORT"]
-        assert f"127.0.0.1:{port}/ready" in services[name]["healthcheck"]["test"][-1]
+        assert f"127.0.0.1:{port}/readyz" in services[name]["healthcheck"]["test"][-1]
 
 
 def test_services_wait_for_what_they_need(services: dict[str, Any]) -> None:

@@ -71,8 +71,8 @@ def test_each_worker_is_probed_at_its_port(manifests: list[Any]) -> None:
         (container,) = manifest["spec"]["template"]["spec"]["containers"]
         assert container["args"] == ["worker", name]
         assert [str(port["containerPort"]) for port in container["ports"]] == [settings["FLOWTRACK_HEALTH__PORT"]]
-        assert container["livenessProbe"]["httpGet"]["path"] == "/live"
-        assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
+        assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+        assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
 def test_labels_and_services_fit(manifests: list[Any]) -> None:

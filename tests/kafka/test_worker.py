@@ -114,16 +114,16 @@ def test_work_survives_what_clears_fausts_own_queues() -> None:
 
 
 def test_health_says_why_a_worker_is_not_ready() -> None:
-    """/ready is 503 with the reason until there is none; /live and /metrics answer all the while."""
+    """/readyz is 503 with the reason until there is none; /healthz and /metrics answer all the while."""
     reasons = ["waiting for partitions"]
     server = HealthServer(0, lambda: reasons[0], host="127.0.0.1")
     server.start()
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
-        waiting = client.get("/ready")
+        waiting = client.get("/readyz")
         reasons[0] = ""
         assert (waiting.status_code, waiting.text) == (503, "waiting for partitions\n")
-        assert client.get("/ready").status_code == 200
-        assert client.get("/live").status_code == 200
+        assert client.get("/readyz").status_code == 200
+        assert client.get("/healthz").status_code == 200
         assert "flowtrack_source_batches_total" in client.get("/metrics").text
         assert client.get("/other").status_code == 404
     server.stop()

@@ -70,7 +70,7 @@ def checker(settings: KafkaSettings, port: int, **env: str) -> Iterator[subproce
 def readiness(port: int) -> str:
     """What the worker says of its readiness; empty while it does not answer."""
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/ready").text.strip()
+        return httpx.get(f"http://127.0.0.1:{port}/readyz").text.strip()
     except httpx.TransportError:
         return ""
 

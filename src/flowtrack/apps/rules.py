@@ -26,7 +26,7 @@ def rules_are_there(settings: KafkaSettings, rulebook: Rulebook, port: int | Non
     Args:
         settings: where Kafka is.
         rulebook: takes the packs, and is not the one to judge by: registry and order come with the worker.
-        port: serves /live, /ready and /metrics meanwhile, if given.
+        port: serves /healthz, /readyz and /metrics meanwhile, if given.
 
     Raises:
         BrokerError: the topics are not as they have to be, or the broker stops answering.

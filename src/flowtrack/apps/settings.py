@@ -18,7 +18,7 @@ class HealthSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FLOWTRACK_HEALTH__", extra="ignore", frozen=True)
 
     port: int | None = Field(default=None, ge=1, le=65_535)
-    """Port, on all interfaces, of /live, /ready and /metrics; without it, nothing is served."""
+    """Port, on all interfaces, of /healthz, /readyz and /metrics; without it, nothing is served."""
 
 
 def read(settings: type[S]) -> S:

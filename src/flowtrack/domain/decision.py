@@ -82,6 +82,8 @@ class SituationDefinition(Judgement):
     pack: str
     situation: SituationId
     attributes: dict[str, str | bool | list[str]]
+    shadow: list[str] = []
+    """`@id` of the rules on trial that match it; they decide nothing."""
 
 
 class ConsentCopy(Contract):

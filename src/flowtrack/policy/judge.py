@@ -45,6 +45,8 @@ class Judged(NamedTuple):
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
     gaps: tuple[str, ...]
+    shadow: tuple[str, ...] = ()
+    """Rules on trial that match: what they say decides nothing."""
 
 
 @dataclass(slots=True)
@@ -146,6 +148,7 @@ class Judge:
             reasons=_unique(said),
             notes=_unique(said_notes),
             gaps=_unique(gaps),
+            shadow=tuple(rule.id for rule in matched.shadow),
         )
 
     def matching(self, situation: Situation) -> Matched:

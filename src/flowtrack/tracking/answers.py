@@ -132,6 +132,7 @@ def situation_definition(pack: str, situation: Situation, judged: Judged) -> byt
             "pack": pack,
             "situation": judged.situation_id,
             "attributes": attributes(situation),
+            "shadow": judged.shadow,
             **_judgement(judged),
         }
     )

@@ -1,4 +1,4 @@
-"""A worker's small web view: `/metrics` for Prometheus, `/live` and `/ready` for whoever runs it."""
+"""A worker's small web view: `/metrics` for Prometheus, `/healthz` and `/readyz` for whoever runs it."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class HealthServer:
         if path == "/metrics":
             answer: Iterable[bytes] = self._metrics(environ, start_response)
             return answer
-        if path == "/live":
+        if path == "/healthz":
             status, text = "200 OK", "alive"
-        elif path == "/ready":
+        elif path == "/readyz":
             reason = self._reason()
             status, text = ("503 Service Unavailable", reason) if reason else ("200 OK", "ready")
         else:
-            status, text = "404 Not Found", "see /metrics, /live, /ready"
+            status, text = "404 Not Found", "see /metrics, /healthz, /readyz"
         start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
         return [f"{text}\n".encode()]

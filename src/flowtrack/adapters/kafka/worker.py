@@ -247,7 +247,7 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
         batch_wait_s: how long a batch may fill.
         answer_within_s: a processor that takes longer over a batch is dead, and the process leaves.
         stuck_after_s: with work to do and nothing committed for so long while the broker answers, the process leaves.
-        http_port: serves /metrics, /live and /ready, if given.
+        http_port: serves /metrics, /healthz and /readyz, if given.
         ready_file: gets a line once the worker is ready: rules loaded, partitions taken over.
 
     Returns:
