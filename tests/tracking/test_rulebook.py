@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -83,7 +84,7 @@ BAD_PACKS: dict[str, Record] = {
     "a date that is none": pack_record({**files(), "pack.yaml": "id: small\neffective_from: 2026-02-31\n"}),
     "another name": pack_record(files(), name="other"),
     "another version": pack_record(files(), version="7"),
-    "another instant": pack_record(files(), effective_from="2021-01-01T00:00:00Z"),
+    "another instant": pack_record(files(), effective_from=datetime(2021, 1, 1, tzinfo=UTC)),
     "another key": pack_record(files(), key="small:9"),
     "no key": pack_record(files())._replace(key=None),
 }
