@@ -9,7 +9,7 @@ from flowtrack.domain.consent import UsagePolicy
 from flowtrack.domain.history import Entry, as_of
 from flowtrack.domain.instants import END_US
 from flowtrack.domain.names import RecordKind, RecordState
-from flowtrack.tracking.packing import EMPTY, Packing, judged_minute, with_judged_minute
+from flowtrack.tracking.packing import EMPTY, INLINE, Packing, judged_minute, with_judged_minute
 
 INSTANTS = st.integers(0, 2**45)
 IDS = st.one_of(
@@ -58,7 +58,7 @@ def test_tables_bring_everything_back(history: tuple[Entry, ...]) -> None:
     """A packing made from another's tables reads what the other packed: that is what a snapshot rests on."""
     packing = Packing()
     packed = packing.pack(0, history)
-    again = Packing(packing.records.words, packing.countries.words, packing.scopes.words)
+    again = Packing(packing.records.words, packing.countries.words, packing.scopes)
     read = again.unpack(packed)
     assert [entry._replace(scope=None) for entry in read] == [entry._replace(scope=None) for entry in history]
     assert [entry.scope is None for entry in read] == [entry.scope is None for entry in history]
@@ -83,6 +83,14 @@ def test_scopes_that_say_the_same_are_one_object() -> None:
     first = packing.unpack(packing.pack(0, [entry]))[0].scope
     assert first is not None
     assert first is packing.unpack(packing.pack(0, [other]))[0].scope
+
+
+@given(history=HISTORIES)
+def test_full_tables_only_cost_bytes(history: tuple[Entry, ...]) -> None:
+    """Where record names never recur the tables end to grow, and what is new stands with its entry."""
+    packing = Packing(records=[str(number) for number in range(INLINE)], countries=["?"] * INLINE)
+    assert packing.unpack(packing.pack(0, history)) == history
+    assert len(packing.records.words) == INLINE
 
 
 def test_an_empty_history_is_empty() -> None:

@@ -19,6 +19,8 @@ from flowtrack.policy.own_consent import KEEPS_NOTHING, KEPT_FOR_EVER, Kept, Own
 from flowtrack.policy.situation import ANY, NONE, UNKNOWN, Circumstances, Situation
 
 PLATFORM = "platform"
+STATUTE = "statute:"
+"""A reference that begins so names an article of a law, and is not looked up; with nothing behind it, it is none."""
 _VERIFIABLE = frozenset({Basis.LAW, Basis.LEGAL_DEMAND, Basis.BREACH_DISCLOSURE, Basis.LAWFUL_INTEREST})
 _BY_ORDER = frozenset({Basis.LAW, Basis.LEGAL_DEMAND})
 E = TypeVar("E", ServiceEntry, PartyEntry, OrderEntry, TimedEntry)
@@ -275,7 +277,7 @@ class Resolver:
 
     def _reference_unverified(self, data: EventData, basis: Basis) -> bool:
         reference = data.reference
-        if not reference or reference.startswith("statute:"):
+        if not reference or reference.startswith(STATUTE):
             return False
         return self._registry.orders is None or basis not in _BY_ORDER
 
@@ -320,9 +322,9 @@ class Resolver:
     def _reference(self, data: EventData, category: str, at_us: int) -> tuple[str, bool]:
         """Clause 4.2: what the reference is worth for this category, and whether it names the recipient."""
         reference = data.reference
-        if not reference:
+        if not reference or reference == STATUTE:
             return NONE, False
-        if reference.startswith("statute:"):
+        if reference.startswith(STATUTE):
             return "statute", False
         if self._registry.orders is None or data.basis not in _BY_ORDER:
             return "unverified", False

@@ -5,7 +5,8 @@ recur (record names, scopes, countries) stand once, in tables; ids made of hex d
 
 Layout of a packed history: the minute up to which the subject's events were judged (4 bytes, 0 for none), then for
 each entry, in the order of effect: valid from in microseconds (8 bytes), kind and state (1 byte each), country, scope
-and record as numbers in their tables (2, 4 and 4 bytes), the event id with its length, and the expiry if there is one.
+and record as numbers in their tables (2, 4 and 2 bytes), the event id with its length, the expiry if there is one, and
+country and record as they are where their tables are full.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from flowtrack.wire.derive import decoder_of
 from flowtrack.wire.encode import encode
 
 _HEAD = struct.Struct("<I")
-_ENTRY = struct.Struct("<qBBHIIB")
+_ENTRY = struct.Struct("<qBBHIHB")
 _EXPIRY = struct.Struct("<q")
 _KINDS = tuple(RecordKind)
 _STATES = tuple(RecordState)
@@ -30,6 +31,8 @@ _STATE_NUMBERS = {state: number for number, state in enumerate(_STATES)}
 _CAUTIOUS = 0x80
 _EXPIRES = 0x40
 _KIND = 0x3F
+INLINE = 0xFFFF
+"""In place of a word's number: the table is full, and the word follows the entry."""
 _HEX = 0x80
 _HEX_BYTES_MAX = 0x7F
 _LONG = 0x7F
@@ -42,19 +45,28 @@ _scope_of = decoder_of(UsagePolicy)
 
 
 class Table:
-    """Words by number and numbers by word; a word is never taken out."""
+    """Words by number and numbers by word; a word is never taken out, and beyond `INLINE` none is taken in."""
 
     def __init__(self, words: Sequence[str] = ()) -> None:
         self.words: list[str] = list(words)
         self._numbers = {word: number for number, word in enumerate(self.words)}
 
     def number(self, word: str) -> int:
-        """The number of a word, a new one for a new word."""
+        """The number of a word, a new one for a new word; `INLINE` where the table is full."""
         known = self._numbers.get(word)
         if known is None:
+            if len(self.words) >= INLINE:
+                return INLINE
             known = self._numbers[word] = len(self.words)
             self.words.append(word)
         return known
+
+    def word(self, number: int, packed: bytes, at: int) -> tuple[str, int]:
+        """The word behind a number, read from the bytes where it stands inline; and where the next thing stands."""
+        if number != INLINE:
+            return self.words[number], at
+        end = at + 2 + int.from_bytes(packed[at : at + 2], "little")
+        return packed[at + 2 : end].decode(), end
 
 
 class Packing:
@@ -65,8 +77,9 @@ class Packing:
     ) -> None:
         self.records = Table(records)
         self.countries = Table(countries)
-        self.scopes = Table(scopes)
         # one object for all scopes that say the same: matching remembers by object
+        self.scopes: list[str] = list(scopes)
+        self._scope_numbers = {text: number for number, text in enumerate(scopes)}
         self._policies: list[UsagePolicy | None] = [_scope_of(text.encode()) if text else None for text in scopes]
 
     def pack(self, judged_minute: int, history: Sequence[Entry]) -> bytes:
@@ -75,20 +88,26 @@ class Packing:
         for entry in history:
             flag, event_id = _packed_id(entry.event_id)
             expires = entry.expires_us != END_US
+            country, record = self.countries.number(entry.country), self.records.number(entry.record)
             parts.append(
                 _ENTRY.pack(
                     entry.valid_from_us,
                     _KIND_NUMBERS[entry.kind] | (_CAUTIOUS if entry.cautious else 0) | (_EXPIRES if expires else 0),
                     _STATE_NUMBERS[entry.state],
-                    self.countries.number(entry.country),
+                    country,
                     self._scope_number(entry.scope),
-                    self.records.number(entry.record),
+                    record,
                     flag,
                 )
             )
             parts.append(event_id)
             if expires:
                 parts.append(_EXPIRY.pack(entry.expires_us))
+            parts += [
+                _packed_word(word)
+                for number, word in ((country, entry.country), (record, entry.record))
+                if number == INLINE
+            ]
         return b"".join(parts)
 
     def unpack(self, packed: bytes) -> tuple[Entry, ...]:
@@ -103,17 +122,19 @@ class Packing:
             if kind & _EXPIRES:
                 (until,) = _EXPIRY.unpack_from(packed, at)
                 at += _EXPIRY.size
+            country_word, at = self.countries.word(country, packed, at)
+            record_word, at = self.records.word(record, packed, at)
             entries.append(
                 Entry(
                     since,
                     bool(kind & _CAUTIOUS),
                     event_id,
-                    self.records.words[record],
+                    record_word,
                     _KINDS[kind & _KIND],
                     _STATES[state],
                     self._policies[scope],
                     until,
-                    self.countries.words[country],
+                    country_word,
                 )
             )
         return tuple(entries)
@@ -121,10 +142,13 @@ class Packing:
     def _scope_number(self, scope: UsagePolicy | None) -> int:
         if scope is None:
             return 0
-        number = self.scopes.number(encode(scope).decode())
-        if number == len(self._policies):
+        text = encode(scope).decode()
+        known = self._scope_numbers.get(text)
+        if known is None:
+            known = self._scope_numbers[text] = len(self.scopes)
+            self.scopes.append(text)
             self._policies.append(scope)
-        return number
+        return known
 
 
 def judged_minute(packed: bytes) -> int:
@@ -136,6 +160,11 @@ def judged_minute(packed: bytes) -> int:
 def with_judged_minute(packed: bytes, minute: int) -> bytes:
     """The same history with another minute."""
     return _HEAD.pack(minute) + packed[_HEAD.size :]
+
+
+def _packed_word(word: str) -> bytes:
+    text = word.encode()
+    return struct.pack("<H", len(text)) + text
 
 
 def _packed_id(event_id: str) -> tuple[int, bytes]:
@@ -151,7 +180,7 @@ def _packed_id(event_id: str) -> tuple[int, bytes]:
     text = event_id.encode()
     if len(text) < _LONG:
         return len(text), text
-    return _LONG, struct.pack("<H", len(text)) + text
+    return _LONG, _packed_word(event_id)
 
 
 def _unpacked_id(packed: bytes, at: int, flag: int) -> tuple[str, int]:

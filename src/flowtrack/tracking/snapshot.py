@@ -63,7 +63,7 @@ def encoded(snapshot: Snapshot) -> Iterator[bytes]:
             "subjects": len(snapshot.histories),
             "records": packing.records.words,
             "countries": packing.countries.words,
-            "scopes": packing.scopes.words,
+            "scopes": packing.scopes,
         }
     ).encode()
     for piece in (_MAGIC + _LENGTH.pack(len(head)) + head, *_pieces(snapshot.histories)):

@@ -25,7 +25,7 @@ _PREFIX: Final = "ce_"
 _FAMILY: Final = "application/cloudevents"
 _RESERVED: Final = frozenset({"data", "data_base64"})  # CloudEvents 1.0, 3.1: no attribute may be called so
 
-Headers = Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]
+Headers = Mapping[str, str | bytes | None] | Iterable[tuple[str, str | bytes | None]]
 
 
 def structured(headers: Headers, body: bytes | None, *, size_max_bytes: int = SIZE_MAX_BYTES) -> bytes | None:
@@ -75,7 +75,9 @@ def _joined(attributes: dict[str, str], content_type: str, body: bytes | None, s
     return b'%b,"data":%b}' % (envelope[:-1], body)
 
 
-def _text(name: str, value: str | bytes) -> str:
+def _text(name: str, value: str | bytes | None) -> str:
+    if value is None:
+        return ""  # Kafka allows a header without a value: it says nothing
     # Section 3.2.3: header values are UTF-8.  A character that UTF-8 cannot give stands for bytes that are none.
     text = value if isinstance(value, str) else value.decode(errors="surrogateescape")
     if any("\ud800" <= character <= "\udfff" for character in text):
