@@ -1,0 +1,274 @@
+"""Realistic faults, each a small change of the real logic, to show that the simulator would notice it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flowtrack.domain.consent import ConsentRecord
+from flowtrack.domain.decision import Alert
+from flowtrack.errors import ContractError
+from flowtrack.testing.broker import MemoryBroker, MemoryMember, Place
+from flowtrack.tracking import rows
+from flowtrack.tracking.alerter import Alerter
+from flowtrack.tracking.check import Checker
+from flowtrack.tracking.ledger import Draft, LedgerStore, LedgerWriter
+from flowtrack.tracking.offsets import Offsets
+from flowtrack.tracking.records import Output, Record
+from flowtrack.tracking.rulebook import Rulebook
+from flowtrack.tracking.state import PartitionState
+from flowtrack.wire.keys import parse_consent_key
+from tests.simulation.worker import Steps, Worker
+from tests.simulation.world import Logic
+
+
+class _CommitsBeforeInserting(LedgerWriter):
+    """The sink commits its offsets, then writes."""
+
+    _later: Sequence[Record] = ()
+
+    def process(self, records: Sequence[Record]) -> list[Output]:
+        self._later = records
+        return []
+
+    def committed(self) -> None:
+        super().process(self._later)
+
+
+class _MarksBeforeInserting(LedgerWriter):
+    """What is in a batch counts as held before it is written, and stays so when writing fails."""
+
+    def process(self, records: Sequence[Record]) -> list[Output]:
+        if self._held is None:
+            self._held = {table: self._store.held(table) for table in (rows.FLOWS, rows.CONSENTS)}
+            self._situations = self._store.situations()
+        draft = Draft(self._held, self._situations)
+        for record in records:
+            draft.add(record)
+        self._held, self._situations = draft.held, draft.situations
+        for block in draft.blocks():
+            self._insert(block)
+        return []
+
+    def aborted(self) -> None:
+        pass
+
+
+class _TrustsTheSecondInsert(LedgerWriter):
+    """An insert in doubt is done again, and nobody looks."""
+
+    def _verify(self, block: rows.Block) -> None:
+        pass
+
+
+class _ReusesTokens(LedgerWriter):
+    """Every life of the sink counts its tokens from one."""
+
+    def __init__(self, store: LedgerStore, run: str) -> None:
+        super().__init__(store, run[:4])
+
+
+class _ForgetsToUndo(Checker):
+    """An aborted batch leaves its traces in the state."""
+
+    def aborted(self) -> None:
+        for state in self._states.values():
+            state.keep()
+        super().aborted()
+
+
+class _AnnouncesOnce(Checker):
+    """A situation that was defined in an aborted batch is not defined again."""
+
+    def aborted(self) -> None:
+        self._newly_defined.clear()
+        super().aborted()
+
+
+class _KeepsRevokedState(Checker):
+    """A partition that comes back is taken up where it was left."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._left: dict[int, PartitionState] = {}
+
+    def assigned(self, partition: int, history: Iterable[Record]) -> None:
+        if partition in self._left:
+            self._states[partition] = self._left[partition]
+        else:
+            super().assigned(partition, history)
+
+    def revoked(self, partition: int) -> None:
+        self._left[partition] = self._states[partition]
+        super().revoked(partition)
+
+
+class _IgnoresTombstones(Checker):
+    """An erased consent record still counts."""
+
+    def _fold(self, state: PartitionState, record: Record) -> tuple[str, int | None, ConsentRecord | None]:
+        if record.value is not None:
+            return super()._fold(state, record)
+        subject, _, _ = parse_consent_key(record.key or b"")
+        self._check_partition(subject, record)
+        return subject, None, None
+
+
+class _SharesNumbers(Checker):
+    """Producers' numbers are remembered for all partitions together."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._all: dict[tuple[str, str], int] = {}
+
+    def assigned(self, partition: int, history: Iterable[Record]) -> None:
+        super().assigned(partition, history)
+        self._states[partition]._numbers = self._all
+
+
+class _WritesDeadLettersOnce(Checker):
+    """A dead letter is not written again when its batch comes again."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._buried: set[tuple[str, int, int]] = set()
+
+    def _dead(self, record: Record, error: ContractError, outputs: list[Output]) -> None:
+        if record[:3] not in self._buried:
+            self._buried.add(record[:3])
+            super()._dead(record, error, outputs)
+
+
+class _ForgetsTakeovers(Checker):
+    """A new owner takes it that nothing was judged before it."""
+
+    def __init__(self, rulebook: Rulebook, partitions: int, _before: Callable[[int], bool], epoch: str = "") -> None:
+        super().__init__(rulebook, partitions, lambda _: False, epoch)
+
+
+class _CountsAgain(Alerter):
+    """Findings of an aborted batch stay counted."""
+
+    def aborted(self) -> None:
+        self._notices.clear()
+
+
+class _RecallsNothing(Alerter):
+    """A new alerter begins from nothing."""
+
+    def assigned(self, partition: int, history: Iterable[Record]) -> None:
+        self._recalled = True
+        super().assigned(partition, history)
+
+
+class _TellsEarly(Alerter):
+    """Somebody hears of an alert before it is durable."""
+
+    def process(self, records: Sequence[Record]) -> list[Output]:
+        outputs = super().process(records)
+        notices: list[Alert] = list(self._notices.values())
+        self._notices.clear()
+        if notices:
+            self._hand_on(notices)
+        return outputs
+
+
+class _AsksTooEarly(Worker):
+    """A new owner asks for committed offsets while a transaction holds some."""
+
+    def begins(self, places: Sequence[Place]) -> dict[Place, int]:
+        return dict.fromkeys(places, 0) | self._broker.committed(self.job.group, places, stable=False)
+
+
+class _LoadsNoState(Worker):
+    """A new owner goes on without the consents that were applied before."""
+
+    def history(self, partition: int, begins: Mapping[Place, int]) -> Sequence[Record]:
+        del partition, begins
+        return ()
+
+
+class _ReadsWhatIsAborted(Worker):
+    """Consumers read uncommitted records."""
+
+    committed_only = False
+
+
+class _ForgetsToRewind(Worker):
+    """After an undone batch the next one is fetched."""
+
+    def _rewind(self) -> Steps:
+        self._held = []
+        yield from ()
+
+
+class _FencesNobody(MemoryBroker):
+    """Whoever has been given up may still commit."""
+
+    def _check_generation(self, member: MemoryMember) -> None:
+        pass
+
+
+class Patch(NamedTuple):
+    """A method put in another's place."""
+
+    where: type
+    name: str
+    method: Callable[..., Any]
+
+
+_reaches_back = PartitionState.reaches_back
+_add = PartitionState.add
+
+
+def _strictly_before(self: PartitionState, subject: str, effect_us: int) -> bool:
+    """A marker only for what happened well after the consent took effect, not at its very instant."""
+    return _reaches_back(self, subject, effect_us + 60_000_001)  # judged events may be kept to the minute
+
+
+def _above_the_mark(self: Offsets, offset: int) -> bool:
+    """The highest offset alone says what is held."""
+    new = offset > self.high
+    self.high = max(self.high, offset)
+    return new
+
+
+def _from_the_new_instant(self: PartitionState, subject: str, entry: Any) -> int:
+    """A record that replaces another counts from its own instant on."""
+    _add(self, subject, entry)
+    return int(entry.valid_from_us)
+
+
+class Plant(NamedTuple):
+    """A planted fault, and where it shows."""
+
+    what: str
+    logic: Logic
+    transactional: bool = True
+    patch: Patch | None = None
+
+
+def plants() -> Iterator[Plant]:
+    """All of them."""
+    yield Plant("commits before inserting", Logic(writer=_CommitsBeforeInserting))
+    yield Plant("marks as held before inserting", Logic(writer=_MarksBeforeInserting))
+    yield Plant("keeps no gaps", Logic(), transactional=False, patch=Patch(Offsets, "take", _above_the_mark))
+    yield Plant("trusts the second insert", Logic(writer=_TrustsTheSecondInsert))
+    yield Plant("uses tokens of an earlier life", Logic(writer=_ReusesTokens))
+    yield Plant("forgets to undo", Logic(checker=_ForgetsToUndo))
+    yield Plant("announces situations once", Logic(checker=_AnnouncesOnce))
+    yield Plant("keeps revoked state", Logic(checker=_KeepsRevokedState))
+    yield Plant("ignores tombstones", Logic(checker=_IgnoresTombstones))
+    yield Plant("shares producers' numbers", Logic(checker=_SharesNumbers))
+    yield Plant("writes dead letters once", Logic(checker=_WritesDeadLettersOnce))
+    yield Plant("forgets what others judged", Logic(checker=_ForgetsTakeovers))
+    yield Plant("counts aborted findings", Logic(alerter=_CountsAgain))
+    yield Plant("recalls no alerts", Logic(alerter=_RecallsNothing))
+    yield Plant("tells before the commit", Logic(alerter=_TellsEarly))
+    yield Plant("asks for offsets too early", Logic(worker=_AsksTooEarly))
+    yield Plant("loads no state", Logic(worker=_LoadsNoState))
+    yield Plant("reads what is aborted", Logic(worker=_ReadsWhatIsAborted))
+    yield Plant("forgets to rewind", Logic(worker=_ForgetsToRewind))
+    yield Plant("fences no zombie", Logic(broker=_FencesNobody))
+    yield Plant("marks with < for <=", Logic(), patch=Patch(PartitionState, "reaches_back", _strictly_before))
+    yield Plant("forgets what was replaced", Logic(), patch=Patch(PartitionState, "add", _from_the_new_instant))

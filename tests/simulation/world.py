@@ -1,0 +1,386 @@
+"""A platform in a few objects, and a scheduler that lets everything happen in any order and go wrong anywhere.
+
+All chance comes from one seeded source, so that a plot always runs the same way.  First the world is disturbed, then it
+calms down: who sleeps wakes up, who is dead is given up, nothing fails any more, and everything has to come to rest.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+
+from flowtrack.domain.decision import Alert
+from flowtrack.domain.registry import RegistryDocument
+from flowtrack.errors import StoreError
+from flowtrack.policy.pack import default_pack
+from flowtrack.testing.broker import MemoryBroker, Place
+from flowtrack.testing.ledger import MemoryLedger
+from flowtrack.tracking.alerter import Alerter
+from flowtrack.tracking.check import Checker
+from flowtrack.tracking.ledger import LedgerWriter
+from flowtrack.tracking.records import Output, Record, Topic
+from flowtrack.tracking.rows import CONSENTS, FLOWS, Block
+from flowtrack.tracking.rulebook import Rulebook
+from tests.simulation.day import FIRST_ARRIVAL_MS, PARTITIONS, POISON, REGISTRY, Arrival, day_of
+from tests.simulation.worker import Ended, Job, Worker
+
+CALM_STEPS_MAX = 4_000
+_TOPICS = {
+    Topic.EVENTS: PARTITIONS,
+    Topic.CONSENTS: PARTITIONS,
+    Topic.DECISIONS: PARTITIONS,
+    Topic.FINDINGS: PARTITIONS,
+    Topic.DEADLETTERS: PARTITIONS,
+    Topic.ALERTS: 1,
+}
+
+
+@cache
+def rulebook() -> Rulebook:
+    """The rules of every simulated checker: one table of judgements for all runs."""
+    return Rulebook([default_pack()], [RegistryDocument.model_validate(REGISTRY)])
+
+
+def is_poison(record: Record) -> bool:
+    """Whether the checker fails on a record, for whatever reason."""
+    return record.topic == Topic.EVENTS and POISON in (record.value or b"")
+
+
+class UncertainLedger(MemoryLedger):
+    """A ledger whose inserts fail as told, and may take their writer with them."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: datetime(2026, 3, 3, tzinfo=UTC))
+        self.faults: list[str] = []
+        self.told: list[str] = []
+
+    def insert(self, block: Block, token: str) -> None:
+        """Insert, or fail: before or after it is done, with the token remembered and the rows lost, or by dying."""
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "lost" and block.table in {FLOWS, CONSENTS}:
+            self._tokens.add((block.table, token))
+        elif fault not in {"before", "dies before"}:
+            super().insert(block, token)
+        if fault.startswith("dies"):
+            raise Ended
+        if fault:
+            raise StoreError("no answer", help="ask again")
+
+
+@dataclass(frozen=True)
+class Logic:
+    """What is simulated; a planted fault replaces a part of it."""
+
+    checker: type[Checker] = Checker
+    writer: type[LedgerWriter] = LedgerWriter
+    alerter: type[Alerter] = Alerter
+    worker: type[Worker] = Worker
+    broker: type[MemoryBroker] = MemoryBroker
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Everything that a run depends on.
+
+    Args:
+        seed: of the day and of all that happens.
+        transactional: whether the checker and the alerter close their batches by transactions; without, all is as on
+            the embedded broker, where a group has one worker and nobody is fenced.
+        compaction: whether the consents topic is compacted while the platform runs.
+        zombie_sinks: whether a sink may lose its partitions between fetching a batch and writing it.
+        disturbed_steps: how long things go wrong; none for as long as the seed says.
+        kept: which arrivals of the day happen; none for all.
+        turn: another course of events over the same day.
+    """
+
+    seed: int
+    transactional: bool = True
+    compaction: bool = False
+    zombie_sinks: bool = False
+    disturbed_steps: int | None = None
+    kept: tuple[int, ...] | None = None
+    turn: int = 0
+
+    def day(self) -> list[Arrival]:
+        """The day of this plot."""
+        chance = random.Random(f"day {self.seed}")
+        day = day_of(chance, chance.randint(4, 30))
+        return day if self.kept is None else [day[index] for index in self.kept]
+
+    def spelt_out(self) -> Plot:
+        """The same plot with nothing left to the seed that can be made smaller."""
+        steps = self.disturbed_steps
+        if steps is None:
+            steps = random.Random(f"steps {self.seed}").randint(0, 250)
+        return replace(self, disturbed_steps=steps, kept=self.kept or tuple(range(len(self.day()))))
+
+
+class World:
+    """Runs a plot to its end; look at `broker`, `ledger` and `told` afterwards."""
+
+    def __init__(self, plot: Plot, logic: Logic, *, trace: Callable[[str], None] | None = None) -> None:
+        self.plot = plot.spelt_out()
+        self.logic = logic
+        self.day = self.plot.day()
+        self.now_ms = FIRST_ARRIVAL_MS
+        self.broker = logic.broker({str(t): n for t, n in _TOPICS.items()}, lambda: self.now_ms)
+        self.ledger = UncertainLedger()
+        self.told: list[Alert] = []
+        self.arrived: list[Record] = []
+        self.judged: list[tuple[Record, int]] = []
+        """Events whose transaction was committed, in order, each with the number of its partition's takeover."""
+        self._takeovers: dict[tuple[str, int], int] = {}
+        self.workers: list[Worker] = []
+        self.dead: list[Worker] = []
+        self.at_rest = False
+        self.steps = 0
+        self._chance = random.Random(f"world {plot.seed} {plot.turn}")
+        self.batch_max = self._chance.choice([2, 4, 8, 50])
+        self._trouble = self._chance.choice([0.02, 0.1, 0.25])
+        self._disturbed = True
+        self._fed = 0
+        self._names = 0
+        self._trace = trace
+        transactional = self.plot.transactional
+        self.jobs = (
+            Job("checker", (Topic.EVENTS, Topic.CONSENTS), transactional, Topic.CONSENTS),
+            Job("sink", (Topic.DECISIONS, Topic.DEADLETTERS, Topic.ALERTS), transactional=False),
+            Job("alerter", (Topic.FINDINGS,), transactional),
+        )
+
+    # ------------------------------------------------------------------------------------------------------ chance
+
+    def chance(self, probability: float) -> bool:
+        """Whether something goes wrong now; never once it is calm."""
+        return self._disturbed and self._chance.random() < probability
+
+    def fail(self, error: type[Exception]) -> None:
+        """Raise the error, at times."""
+        if self.chance(self._trouble / 2):
+            self._say("fails")
+            raise error
+
+    def below(self, most: int) -> int:
+        """How much of something comes at once."""
+        return self._chance.randint(0, most) if self._disturbed and most > 0 else most
+
+    def shuffled(self, places: Iterable[Place]) -> list[Place]:
+        """In any order."""
+        ordered = sorted(places)
+        self._chance.shuffle(ordered)
+        return ordered
+
+    def poison(self, kind: str, records: Iterable[Record]) -> None:
+        """Fail as a bug in the checker would, after everything has left its traces.
+
+        Raises:
+            ZeroDivisionError: there is poison among the records.
+        """
+        if kind == "checker" and any(map(is_poison, records)):
+            raise ZeroDivisionError
+
+    # --------------------------------------------------------------------------------------------------- the plot
+
+    def run(self) -> None:
+        """First disturbed, then calm, until nothing moves any more."""
+        for job in self.jobs:
+            self._start(job)
+        for _ in range(self.plot.disturbed_steps or 0):
+            self.steps += 1
+            if self._chance.random() < self._trouble:
+                self._disturb()
+            elif self._fed < len(self.day) and self._chance.random() < 0.15:
+                self._feed()
+            else:
+                awake = [worker for worker in self.workers if not worker.asleep]
+                if awake:
+                    self._advance(self._chance.choice(awake))
+        self._calm()
+
+    def _calm(self) -> None:
+        self._say("calm")
+        self._disturbed = False
+        self.ledger.faults.clear()
+        for worker in self.workers:
+            worker.asleep = False
+        for worker in list(self.dead):
+            self._bury(worker)
+        quiet = 0
+        for _ in range(CALM_STEPS_MAX):
+            if self._fed < len(self.day):
+                self._feed()
+                quiet = 0
+            for job in self.jobs:
+                if not self._alive(job):
+                    self._start(job)
+            for worker in list(self.workers):
+                self.steps += 1
+                self._advance(worker)
+                quiet = quiet + 1 if worker.idle and worker in self.workers else 0
+            for worker in list(self.dead):
+                self._bury(worker)
+            if quiet > 3 * len(self.workers) + 6:
+                self.at_rest = True
+                return
+
+    def _feed(self) -> None:
+        arrival = self.day[self._fed]
+        self._fed += 1
+        self.now_ms += 1_000
+        at = (arrival.topic, arrival.partition)
+        self._say("arrives", f"{at[0]}/{at[1]}@{self.broker.end(at)} {(arrival.value or b'-').decode()}")
+        self.arrived.append(Record(*at, self.broker.end(at), self.now_ms, arrival.key, arrival.value))
+        self.broker.send(Output(*arrival))
+
+    def taken_over(self, worker: str, partition: int) -> None:
+        """Note that a worker has loaded a partition's state."""
+        self._takeovers[worker, partition] = self.steps
+
+    def closed(self, worker: str, records: Iterable[Record]) -> None:
+        """Note what a worker has closed for good."""
+        self.judged += [
+            (record, self._takeovers[worker, record.partition]) for record in records if record.topic == Topic.EVENTS
+        ]
+
+    # ---------------------------------------------------------------------------------------------------- workers
+
+    def _start(self, job: Job) -> None:
+        self._names += 1
+        name = f"{job.kind}-{self._names}"
+        self._say("starts", name)
+        broker = self.broker
+        if job.kind == "checker":
+            checker = self.logic.checker(
+                rulebook(),
+                PARTITIONS,
+                lambda p: any(broker.committed(job.group, [(Topic.EVENTS, p)], stable=False).values()),
+            )
+            worker = self.logic.worker(self, job, name, checker, checker.quarantine)
+        elif job.kind == "sink":
+            worker = self.logic.worker(self, job, name, self.logic.writer(self.ledger, name))
+        else:
+            alerter = self.logic.alerter(self.told.extend, clock=self._clock, recall=self._recall)
+            worker = self.logic.worker(self, job, name, alerter)
+        self.workers.append(worker)
+
+    def _clock(self) -> datetime:
+        return datetime.fromtimestamp(self.now_ms / 1000, UTC)
+
+    def _recall(self) -> Sequence[Record]:
+        return self.broker.read((str(Topic.ALERTS), 0), 0)
+
+    def _alive(self, job: Job) -> list[Worker]:
+        return [each for each in self.workers if each.job == job]
+
+    def _advance(self, worker: Worker) -> None:
+        if worker.job.kind == "alerter" and self._superseded(worker):
+            self._kill(worker)  # the supervisor has started another in its place
+            return
+        try:
+            worker.at = next(worker.steps)
+        except Ended:
+            self._kill(worker)
+        except Exception as error:  # noqa: BLE001 - as the source: an unknown state is left by ending the process
+            self._say("fails", repr(error))
+            self._kill(worker)
+        else:
+            if worker.at != "idle":
+                self._say(worker.at, worker.name)
+
+    def _superseded(self, worker: Worker) -> bool:
+        """Whether an alerter has been given up and has nothing in hand: one counts, and a later one does."""
+        given_up = not self.broker.is_member(worker.member)
+        in_hand = {"fetched", "processed", "refused", "between outputs", "outputs sent", "offsets sent"}
+        return given_up and worker.at not in in_hand and len(self._alive(worker.job)) > 1
+
+    def _kill(self, worker: Worker) -> None:
+        """End a process; what it had handed to the network may still arrive."""
+        self._say("dies", worker.name)
+        worker.steps.close()
+        self.workers.remove(worker)
+        self.dead.append(worker)
+        for output in worker.undelivered:
+            if self._chance.random() < 0.5:
+                self.broker.send(output)
+        worker.undelivered = []
+
+    def _bury(self, worker: Worker) -> None:
+        """Let the broker give a dead worker up."""
+        self.broker.evict(worker.member)
+        if worker.job.transactional:
+            self.broker.expire(worker.name)
+        self.dead.remove(worker)
+
+    # ---------------------------------------------------------------------------------------------------- trouble
+
+    def _disturb(self) -> None:
+        what = self._chance.choice(
+            (*("kill", "sleep", "wake", "give up", "store") * 2, "expire", "start", "stop", "clock", "compact")
+        )
+        self._say(what)
+        if what == "store":
+            self.ledger.faults.append(self._chance.choice(["before", "after", "lost", "dies before", "dies after"]))
+        elif what == "clock":
+            self.now_ms += self._chance.choice([60_000, 7_200_000])
+        elif what == "compact" and self.plot.compaction:
+            self.broker.compact((Topic.CONSENTS, self._chance.randrange(PARTITIONS)))
+        elif what == "start":
+            self._start_another()
+        elif what in {"give up", "expire"}:
+            self._lose_touch(what)
+        elif self.workers and what in {"kill", "sleep", "wake", "stop"}:
+            self._strike(what, self._chance.choice(self.workers))
+
+    def _strike(self, what: str, worker: Worker) -> None:
+        self._say(what, worker.name)
+        if what == "kill":
+            self._kill(worker)
+        elif what == "stop":
+            worker.stopping = True
+        elif what == "wake":
+            worker.asleep = False
+        else:
+            worker.asleep = True
+            if self.broker.is_member(worker.member) and self._may_be_given_up(worker) and self._chance.random() < 0.5:
+                self._say("gives up", worker.name)  # for longer than its session lasts
+                self.broker.evict(worker.member)
+                self._start(worker.job)
+
+    def _start_another(self) -> None:
+        job = self._chance.choice(self.jobs)
+        counting = [worker for worker in self._alive(job) if self.broker.is_member(worker.member)]
+        alone = job.kind == "alerter" or not self.plot.transactional
+        if len(counting) < (1 if alone else 3):
+            self._start(job)
+
+    def _lose_touch(self, what: str) -> None:
+        """Let a session or a transaction time out, of a dead worker or of one that is slow."""
+        found = self.workers + self.dead
+        if not found:
+            return
+        worker = self._chance.choice(found)
+        if worker in self.dead and self.broker.is_member(worker.member):
+            self._say("gives up", worker.name)
+            self.broker.evict(worker.member)
+        elif worker in self.dead:
+            self._say("expires", worker.name)  # a transaction outlives its producer's session
+            self._bury(worker)
+        elif what == "expire" and worker.job.transactional:
+            self._say("expires", worker.name)
+            self.broker.expire(worker.name)
+        elif self._may_be_given_up(worker):
+            self._say("gives up", worker.name)
+            self.broker.evict(worker.member)
+
+    def _may_be_given_up(self, worker: Worker) -> bool:
+        if not self.plot.transactional:
+            return False
+        unwritten = worker.at in {"fetched", "refused", "closed, and not told"}
+        return self.plot.zombie_sinks or worker.job.kind != "sink" or not unwritten
+
+    def _say(self, what: str, about: object = "") -> None:
+        if self._trace is not None:
+            self._trace(f"{self.steps:4d}  {what:20}  {about}")
