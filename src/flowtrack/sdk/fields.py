@@ -46,7 +46,7 @@ class Envelope(TypedDict, total=False):
     time: datetime
     """When it happened, with its zone; left out: now."""
     event_id: str
-    """Left out: a new one. The same id again, from the same service, counts once."""
+    """Left out: a new one. The same id again, from the same service, is kept and told as a repeat."""
     traceparent: str
     correlationid: str
     causationid: str

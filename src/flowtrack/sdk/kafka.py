@@ -145,5 +145,5 @@ def _delivery_error(error: BaseException | None, topic: str, partition: int) -> 
         where=f"{topic}/{partition}",
         help="send fewer categories or events at once"
         if isinstance(error, MessageSizeTooLargeError)
-        else "publish it again with the same id once the broker answers: it counts once",
+        else "publish it again with the same id once the broker answers: the repeat is told as one",
     )

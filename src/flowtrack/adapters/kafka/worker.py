@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -141,6 +142,7 @@ class Worker:
             topic_disable_leader=True,
             stream_wait_empty=False,
             web_enabled=False,
+            datadir=Path(tempfile.gettempdir()) / "flowtrack-faust",  # it keeps nothing there, but makes the folder
         )
         self._channel = WorkChannel(app)
 
