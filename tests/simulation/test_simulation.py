@@ -59,7 +59,7 @@ def test_laws_hold_while_the_consents_are_compacted() -> None:
     [
         (Plot(1417), "repeats are suspect", REPEATS),
         (Plot(182, transactional=False), "verdicts are the same", UNMARKED),
-        (Plot(2012, compaction=True), "verdicts are the same", COMPACTED),
+        (Plot(2190, compaction=True), "verdicts are the same", COMPACTED),
         (Plot(318, zombie_sinks=True), "every event stands once", UNFENCED),
     ],
     ids=["repeats", "checkpoint", "compaction", "zombie-sink"],
