@@ -118,6 +118,20 @@ def test_a_party_registered_late_is_marked_where_somebody_named_one() -> None:
     assert marker.reaches_back_to == day(6)
 
 
+def test_a_party_taken_away_and_registered_again_later_is_marked_twice() -> None:
+    """The share named a known party when it was judged; it does not once the party is gone, and then not yet."""
+    rulebook = rules()
+    rulebook.take_registry(registry_record(registry("1", parties=partner_since(0)), 0))
+    feed = feed_of(rulebook)
+    feed.batch([share(6)])
+    rulebook.take_registry(registry_record(registry("2", parties={}), 1))
+    [gone] = markers(feed.batch([use(6)], 1))
+    rulebook.take_registry(registry_record(registry("3", parties=partner_since(7)), 2))
+    [foretold] = markers(feed.batch([use(6)], 2))
+    assert gone.reaches_back_to <= day(6)
+    assert foretold.reaches_back_to <= day(6)
+
+
 def test_a_pack_reaches_back_to_its_instant() -> None:
     """A pack whose instant has passed when it comes is marked; one whose instant is still to come is not."""
     rulebook = rules()
