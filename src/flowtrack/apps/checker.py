@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowtrack.apps.child import READY_FILE
 from flowtrack.apps.groups import ALERTER_GROUP, CHECKER_GROUP, SINK_GROUP
 from flowtrack.apps.settings import HealthSettings, read
 from flowtrack.tracking.records import Topic
+
+if TYPE_CHECKING:
+    from flowtrack.adapters.kafka.lag import GroupOffsets, LogOffsets
 
 
 def run() -> int:
@@ -20,7 +25,7 @@ def run() -> int:
     """
     from prometheus_client import REGISTRY
 
-    from flowtrack.adapters.kafka.lag import GroupOffsets
+    from flowtrack.adapters.kafka.lag import GroupOffsets, LogOffsets
     from flowtrack.adapters.kafka.settings import KafkaSettings
     from flowtrack.adapters.kafka.window import Window
     from flowtrack.adapters.kafka.worker import run_worker
@@ -40,11 +45,10 @@ def run() -> int:
     if not rules_are_there(kafka, Rulebook(keys=keys, accepted=accepted), port):
         return 0
     rulebook = Rulebook(keys=keys, accepted=accepted)
-    group = GroupOffsets(kafka, CHECKER_GROUP)
     checker = Checker(
         rulebook,
         kafka.partitions,
-        judged_before=lambda partition: any(group.committed([(Topic.EVENTS, partition)]).values()),
+        judged_before=partial(_judged_before, GroupOffsets(kafka, CHECKER_GROUP), LogOffsets(kafka)),
         epoch=kafka.epoch,
         snapshots=None if state.dir is None else SnapshotFolder(state.dir),
     )
@@ -72,3 +76,13 @@ def run() -> int:
         http_port=port,
         ready_file=Path(ready_file) if ready_file else None,
     )
+
+
+def _judged_before(group: GroupOffsets, log: LogOffsets, partition: int) -> bool:
+    """Whether events of a partition were judged by an earlier worker.
+
+    Behind a plain checkpoint decisions are visible before the offsets of their events are committed, so they count too.
+    """
+    if any(group.committed([(Topic.EVENTS, partition)]).values()):
+        return True
+    return any(log.ends([(Topic.DECISIONS, partition)]).values())

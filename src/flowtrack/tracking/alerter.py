@@ -161,6 +161,10 @@ class Alerter:
             self._consider(self._alerts[identity], now)
         return outputs
 
+    def note(self, partition: int) -> str:  # noqa: ARG002 - the protocol's
+        """Nothing is handed on."""
+        return ""
+
     def committed(self) -> None:
         """Tell of what the batch brought."""
         self._undo.clear()

@@ -190,6 +190,10 @@ class LedgerWriter:
             _log.info("repeats dropped", decisions=draft.repeats)
         return []
 
+    def note(self, partition: int) -> str:  # noqa: ARG002 - the protocol's
+        """Nothing: the ledger tells the next owner all."""
+        return ""
+
     def committed(self) -> None:
         """Nothing: the rows are durable already."""
 

@@ -80,6 +80,13 @@ class Processor(Protocol):
         """Work through a batch, in order, and give what is to be written in the same transaction."""
         ...
 
+    def note(self, partition: int) -> str:
+        """Give what is to be committed with the batch in hand, for whoever owns the partition next.
+
+        Some hundred characters at most; empty where there is nothing to say.  It is asked after `process`.
+        """
+        ...
+
     def committed(self) -> None:
         """Take note that the batch's outputs and offsets are durable."""
         ...

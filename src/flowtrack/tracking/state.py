@@ -26,7 +26,7 @@ class PartitionState:
 
     def __init__(self, packing: Packing, *, resumed: bool, histories: dict[bytes, bytes] | None = None) -> None:
         self.packing = packing
-        self._resumed = resumed
+        self.resumed = resumed
         """Whether events were judged here before this worker: then a subject not seen yet may have been judged."""
         self._packed: dict[bytes, bytes] = {} if histories is None else histories
         """Histories as bytes, by the subject's bytes."""
@@ -106,7 +106,7 @@ class PartitionState:
         What another worker judged before this one took over is not known: then the worst is assumed.
         """
         minute = judged_minute(self._packed.get(bytes.fromhex(subject), EMPTY))
-        return self._resumed or (minute > 0 and effect_us <= minute * _MINUTE_US)
+        return self.resumed or (minute > 0 and effect_us <= minute * _MINUTE_US)
 
     def _put(self, subject: str, history: tuple[Entry, ...]) -> None:
         key = bytes.fromhex(subject)
