@@ -47,6 +47,10 @@ class Copying:
             Output(self.target, r.partition, r.key, b"%d:%d@%d" % (self.rules, r.partition, r.offset)) for r in records
         ]
 
+    def note(self, partition: int) -> str:  # noqa: ARG002 - the protocol's
+        """Hold no state."""
+        return ""
+
     def committed(self) -> None:
         """Hold no state."""
 

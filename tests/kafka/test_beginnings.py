@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from flowtrack.adapters.kafka import source as source_module
 from flowtrack.adapters.kafka.acknowledge import acknowledge
 from flowtrack.adapters.kafka.gaps import GapRecorder
-from flowtrack.adapters.kafka.lag import start_offsets
+from flowtrack.adapters.kafka.lag import GroupOffsets, start_offsets
 from flowtrack.adapters.kafka.notes import Identity, Note, OperatorNeededError, Topics, read_note
 from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.settings import KafkaSettings
@@ -132,7 +132,19 @@ def test_every_commit_carries_the_topics_it_belongs_to(real: Rig) -> None:
     consumer.close()
     assert [position.offset for position in found] == [0] * 4 + [1, 0, 0, 0]
     note = Note("", Topics(real.settings, [consents, events]).ask())
-    assert all(read_note(position.metadata) == note for position in found)
+    told = [read_note(position.metadata) for position in found]
+    assert all(each is not None and each._replace(own="") == note for each in told)
+
+
+def test_what_a_processor_notes_is_handed_on(rig: Rig) -> None:
+    """Its words on a partition stand in the metadata of the partition's commits, on either broker."""
+    events, copies = rig.topic("events"), rig.topic("copies")
+    plan = rig.plan(events)
+    rig.produce(events, [b"x"], partition=2)
+    with running(rig, plan, Copying(copies)):
+        until(lambda: rig.committed(plan.group, events).get(2) == 1)
+    with GroupOffsets(rig.settings, plan.group) as group:
+        assert group.notes([(events, 2), (copies, 2)]) == ["2:1"]
 
 
 @pytest.mark.real_kafka
@@ -261,4 +273,4 @@ def test_the_embedded_broker_has_no_topic_ids(embedded: Rig) -> None:
     events, copies = embedded.topic("events"), embedded.topic("copies")
     with running(embedded, embedded.plan(events), Copying(copies)) as run:
         until(lambda: run.source.status.partitions)
-        assert run.source._reader.note() == ""
+        assert run.source._reader.note("") == ""

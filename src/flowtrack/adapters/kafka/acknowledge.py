@@ -56,8 +56,10 @@ def acknowledge(settings: KafkaSettings, group: str, topics: Sequence[str]) -> l
         committed = positions_by(consumer, group, places, _TIMEOUT_S)
         known = _known(settings, group, list(committed.values()), now)
         found = [_place(at, committed.get(at), known.get(at[0]), now[at[0]], starts[at], ends[at]) for at in places]
-        note = Note(settings.epoch, now).text()
-        offsets = [TopicPartition(each.topic, each.partition, each.offset, note) for each in found]
+        offsets = [
+            TopicPartition(*at, each.offset, Note(settings.epoch, now, _own(committed.get(at))).text())
+            for at, each in zip(places, found, strict=True)
+        ]
         consumer.commit(offsets=offsets, asynchronous=False)
     except KafkaException as error:
         raise broker_error(error, f"group {group}: stop its workers first") from error
@@ -89,6 +91,12 @@ def _known(
             )
         known |= note.topics
     return known
+
+
+def _own(position: TopicPartition | None) -> str:
+    """Keep what the processor said of the partition: its next owner still needs it."""
+    note = None if position is None else read_note(position.metadata)
+    return "" if note is None else note.own
 
 
 def _place(

@@ -61,10 +61,9 @@ class Beginnings:
         self._topics = Topics(settings, plan.topics)
         self._known: dict[str, Identity] = {}
 
-    @property
-    def note(self) -> str:
-        """The metadata for this group's commits; empty on the embedded broker."""
-        return Note(self._epoch, self._known).text() if self._known else ""
+    def note(self, own: str) -> str:
+        """Give the metadata for this group's commits, with the processor's own words; empty if it says nothing."""
+        return Note(self._epoch, self._known, own).text() if self._known or own else ""
 
     def check(self) -> None:
         """Make sure that the topics are those that the worker began with.

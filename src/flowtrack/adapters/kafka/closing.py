@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -31,6 +32,7 @@ _LINGER_MS = 5  # long enough for large produce requests, short against a batch
 _QUEUE_RECORDS = 1_000_000
 _FULL_QUEUE_POLL_S = 0.1
 
+_NO_NOTES: Mapping[int, str] = MappingProxyType({})
 _COMMIT_LOST = {
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
@@ -54,8 +56,14 @@ class Closing(Protocol):
         """Get ready, and end what a dead predecessor of the same name left open."""
         ...
 
-    def close(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: Consumer, note: str = "") -> None:
-        """Make the outputs and the offsets durable, with a note in the metadata of each offset."""
+    def close(
+        self,
+        outputs: Sequence[Output],
+        ends: Mapping[Place, int],
+        consumer: Consumer,
+        notes: Mapping[int, str] = _NO_NOTES,
+    ) -> None:
+        """Make the outputs and the offsets durable, with its partition's note in the metadata of each offset."""
         ...
 
     def end(self) -> None:
@@ -128,7 +136,13 @@ class Transactional(_Writer):
         except KafkaException as error:
             raise broker_error(error, f"transactional id {self._transactional_id}") from error
 
-    def close(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: Consumer, note: str = "") -> None:
+    def close(
+        self,
+        outputs: Sequence[Output],
+        ends: Mapping[Place, int],
+        consumer: Consumer,
+        notes: Mapping[int, str] = _NO_NOTES,
+    ) -> None:
         """Commit the outputs and the offsets together.
 
         Raises:
@@ -139,7 +153,7 @@ class Transactional(_Writer):
         producer = self._live
         if producer is None:
             raise BrokerError("the transaction's producer is not open", help="call `open` first")
-        offsets = [TopicPartition(*place, end, note) for place, end in ends.items()]
+        offsets = [TopicPartition(*place, end, notes.get(place[1], "")) for place, end in ends.items()]
         try:
             producer.begin_transaction()
             self._queue(producer, outputs)
@@ -184,7 +198,13 @@ class Checkpoint(_Writer):
         """Get a producer id, which takes up to a second: there is nothing that a predecessor could have left open."""
         self._live = self._producer({})
 
-    def close(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: Consumer, note: str = "") -> None:
+    def close(
+        self,
+        outputs: Sequence[Output],
+        ends: Mapping[Place, int],
+        consumer: Consumer,
+        notes: Mapping[int, str] = _NO_NOTES,
+    ) -> None:
         """Flush the outputs, then commit the offsets.
 
         Raises:
@@ -196,7 +216,7 @@ class Checkpoint(_Writer):
             raise BrokerError("the checkpoint's producer is not open", help="call `open` first")
         if outputs:
             self._flush(self._live, outputs)
-        self._commit([TopicPartition(*place, end, note) for place, end in ends.items()], consumer)
+        self._commit([TopicPartition(*place, end, notes.get(place[1], "")) for place, end in ends.items()], consumer)
 
     def _flush(self, producer: Producer, outputs: Sequence[Output]) -> None:
         try:

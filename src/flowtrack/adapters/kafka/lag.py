@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicParti
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from flowtrack.adapters.kafka.faults import broker_error, passes
+from flowtrack.adapters.kafka.notes import read_note
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.errors import BrokerError
 
@@ -103,6 +104,16 @@ class GroupOffsets:
             BrokerError: the broker does not answer.
         """
         return committed_by(self._consumer, self.group, places, timeout_s)
+
+    def notes(self, places: Sequence[Place], timeout_s: float = _TIMEOUT_S) -> list[str]:
+        """Give what the processor said with the last commits of some places (`Processor.note`), where it did.
+
+        Raises:
+            BrokerError: the broker does not answer.
+        """
+        positions = positions_by(self._consumer, self.group, places, timeout_s)
+        found = [read_note(at.metadata) for at in positions.values()]
+        return [note.own for note in found if note is not None and note.own]
 
     def close(self) -> None:
         """Close the connection."""

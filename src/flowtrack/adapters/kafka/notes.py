@@ -39,15 +39,18 @@ class Note(NamedTuple):
     Args:
         epoch: see `KafkaSettings.epoch`.
         topics: by name.
+        own: what the processor says of the partition (`Processor.note`).
     """
 
     epoch: str
     topics: Mapping[str, Identity]
+    own: str = ""
 
     def text(self) -> str:
         """Give the note as the metadata of a commit, in some 50 bytes a topic."""
         topics = {name: f"{each.id}/{each.partitions}" for name, each in self.topics.items()}
-        return json.dumps({"flowtrack": 1, "epoch": self.epoch, "topics": topics}, separators=(",", ":"))
+        parts = {"flowtrack": 1, "epoch": self.epoch, "topics": topics} | ({"own": self.own} if self.own else {})
+        return json.dumps(parts, separators=(",", ":"))
 
 
 def read_note(text: str | None) -> Note | None:
@@ -55,7 +58,8 @@ def read_note(text: str | None) -> Note | None:
     try:
         found = json.loads(text or "")
         topics = {name: each.rpartition("/") for name, each in found["topics"].items()}
-        return Note(found["epoch"], {name: Identity(first, int(last)) for name, (first, _, last) in topics.items()})
+        identities = {name: Identity(first, int(last)) for name, (first, _, last) in topics.items()}
+        return Note(found["epoch"], identities, found.get("own", ""))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -240,9 +240,9 @@ class Reader:
             lags[at[0]] += max(0, end - self._read_to(at))
         return lags
 
-    def note(self) -> str:
-        """Give the metadata for commits."""
-        return self._beginnings.note
+    def note(self, own: str) -> str:
+        """Give the metadata for the commits of a partition, with the processor's own words."""
+        return self._beginnings.note(own)
 
     def check_topics(self) -> None:
         """Make sure that the topics are those that the worker began with.

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ from flowtrack.adapters.kafka import metrics
 from flowtrack.adapters.kafka.beginnings import Beginning
 from flowtrack.adapters.kafka.closing import OutputRefusedError, closing_for
 from flowtrack.adapters.kafka.faults import BatchUndoneError
+from flowtrack.adapters.kafka.lag import Place
 from flowtrack.adapters.kafka.notes import OperatorNeededError
 from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.reader import Batch, Reader
@@ -164,9 +165,10 @@ class Source:
         partitions have gone meanwhile, or come again.
         """
         take = self._on_gap
+        notes = self._call("note", lambda: self._notes(opening.unwritten))
         outputs = [output for gap in opening.gaps for output in (take(gap) if take is not None else ())]
         try:
-            self._closing.close(outputs, opening.unwritten, self._reader.consumer, self._reader.note())
+            self._closing.close(outputs, opening.unwritten, self._reader.consumer, notes)
         except BatchUndoneError as error:
             self._undo(error)
             return False
@@ -192,16 +194,23 @@ class Source:
         """
         began_s = time.monotonic()
         try:
-            outputs: list[Output] = self._call("process", lambda: self._processor.process(batch.records))
+            outputs, notes = self._call("process", lambda: self._process(batch))
         except Exception as error:
             self._call("aborted", self._processor.aborted)
             raise ProcessingError(_named(error), where=_place(batch.records[0])) from error
-        self._finish(batch, outputs)
+        self._finish(batch, outputs, notes)
         metrics.BATCH_SECONDS.labels(self._plan.name).observe(time.monotonic() - began_s)
 
-    def _finish(self, batch: Batch, outputs: list[Output]) -> None:
+    def _process(self, batch: Batch) -> tuple[list[Output], dict[int, str]]:
+        """Call the processor, in its thread: the batch's outputs, and the notes to be committed with it."""
+        return self._processor.process(batch.records), self._notes(batch.ends)
+
+    def _notes(self, ends: Mapping[Place, int]) -> dict[int, str]:
+        return {partition: self._reader.note(self._processor.note(partition)) for partition in {at[1] for at in ends}}
+
+    def _finish(self, batch: Batch, outputs: list[Output], notes: Mapping[int, str]) -> None:
         try:
-            self._closing.close(outputs, batch.ends, self._reader.consumer, self._reader.note())
+            self._closing.close(outputs, batch.ends, self._reader.consumer, notes)
         except OutputRefusedError as error:
             self._call("aborted", self._processor.aborted)
             raise ProcessingError(str(error), where=_place(batch.records[0])) from error
@@ -240,7 +249,8 @@ class Source:
             if take is None:
                 raise
             _log.error("record quarantined", worker=self._plan.name, place=_place(record), error=str(error))
-            self._finish(batch, self._call("quarantine", lambda: take(record, cause)))
+            outputs, notes = self._call("quarantine", lambda: (take(record, cause), self._notes(batch.ends)))
+            self._finish(batch, outputs, notes)
             metrics.QUARANTINED.labels(self._plan.name).inc()
 
     def _require_poison(self, error: ProcessingError) -> Exception:
