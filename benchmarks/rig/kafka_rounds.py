@@ -40,8 +40,6 @@ class Round:
     peak_bytes: int
     ready_s: float = 0.0
     """Wall time from the start of the process until it was ready."""
-    start_cpu_s: float = 0.0
-    """Processor time that the process took until it was ready."""
     life_events: int = 0
     """Events from the first one, those included that were worked before the clock started."""
     life_cpu_s: float = 0.0
@@ -142,7 +140,7 @@ def measure(
         folder: where it may leave what it likes.
         extra: more for its environment.
         topic: whose records are counted.
-        events_max: measure until so many are committed, where waiting for all would take too long.
+        events_max: measure over so many, where waiting for all would take too long.
         warm_events: once so many are committed, the clock starts: with a commit, so that no half-worked batch is
             counted for nothing.
 
@@ -152,29 +150,39 @@ def measure(
     places = [(str(topic), partition) for partition in range(settings.partitions)]
     with GroupOffsets(settings, group) as offsets:
         before = committed_total(offsets, places)
-        wanted = sum(LogOffsets(settings).ends(places).values())
-        if events_max is not None:
-            wanted = min(wanted, before + events_max)
+        end = sum(LogOffsets(settings).ends(places).values())
         with running(command, settings, folder, extra) as (process, ready_s):
-            start_cpu_s = _cpu_s(process)
-            warm = min(wanted, before + warm_events)
-            _wait(lambda: committed_total(offsets, places) >= warm, process, folder, _DONE_S)
-            begun, cpu_begun = time.monotonic(), _cpu_s(process)
-            warmed = committed_total(offsets, places) - before
+            start = _Instant.of(process, before)
+            _wait(lambda: committed_total(offsets, places) >= min(end, before + warm_events), process, folder, _DONE_S)
+            begun = _Instant.of(process, committed_total(offsets, places))
+            if begun.committed == end:
+                begun = start  # all in one commit: there is no later one to start the clock with
+            wanted = end if events_max is None else min(end, begun.committed + events_max)
             _wait(lambda: committed_total(offsets, places) >= wanted, process, folder, _DONE_S)
-            wall_s, cpu_s = time.monotonic() - begun, _cpu_s(process) - cpu_begun
-            events = committed_total(offsets, places) - before
+            done = _Instant.of(process, committed_total(offsets, places))
             peak = int(Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
     return Round(
-        events=events - warmed,
-        wall_s=wall_s,
-        cpu_s=cpu_s,
+        events=done.committed - begun.committed,
+        wall_s=done.wall_s - begun.wall_s,
+        cpu_s=done.cpu_s - begun.cpu_s,
         peak_bytes=peak,
         ready_s=ready_s,
-        start_cpu_s=start_cpu_s,
-        life_events=events,
-        life_cpu_s=cpu_begun + cpu_s,
+        life_events=done.committed - before,
+        life_cpu_s=done.cpu_s,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Instant:
+    """How far a process is, and what it has taken so far."""
+
+    committed: int
+    wall_s: float
+    cpu_s: float
+
+    @classmethod
+    def of(cls, process: psutil.Process, committed: int) -> _Instant:
+        return cls(committed, time.monotonic(), _cpu_s(process))
 
 
 @contextmanager
