@@ -45,11 +45,13 @@ def run() -> int:
     if not rules_are_there(kafka, Rulebook(keys=keys, accepted=accepted), port):
         return 0
     rulebook = Rulebook(keys=keys, accepted=accepted)
+    group = GroupOffsets(kafka, CHECKER_GROUP)
     checker = Checker(
         rulebook,
         kafka.partitions,
-        judged_before=partial(_judged_before, GroupOffsets(kafka, CHECKER_GROUP), LogOffsets(kafka)),
+        judged_before=partial(_judged_before, group, LogOffsets(kafka)),
         epoch=kafka.epoch,
+        noted=lambda partition: group.notes([(Topic.EVENTS, partition), (Topic.CONSENTS, partition)]),
         snapshots=None if state.dir is None else SnapshotFolder(state.dir),
     )
     REGISTRY.register(CheckerMetrics(checker, rulebook))
