@@ -97,6 +97,17 @@ def create(json: Json = False) -> None:
     create_topics(as_json=json)
 
 
+@topics.command()
+def acknowledge(
+    group: Annotated[str, typer.Option(help="Consumer group of the workers that ended; they must not run.")],
+    json: Json = False,
+) -> None:
+    """Let a group go on after its topics were made anew or its offsets lost: whoever runs it knows what is gone."""
+    from flowtrack.apps.operations import acknowledge_topics
+
+    acknowledge_topics(group, as_json=json)
+
+
 @app.command()
 def pseudonym(
     key_file: Annotated[Path, typer.Option(help="File that holds the organisation's pseudonym key.")],

@@ -30,6 +30,28 @@ def create_topics(*, as_json: bool) -> None:
         sys.stdout.write("".join(f"created {name}\n" for name in created) or "every topic exists\n")
 
 
+def acknowledge_topics(group: str, *, as_json: bool) -> None:
+    """Write a group's offsets anew for the topics as they are now, and say where it goes on.
+
+    Raises:
+        ConfigurationError: no worker has such a group.
+        BrokerError: the broker refuses, e.g. since workers of the group still run.
+    """
+    from flowtrack.adapters.kafka.acknowledge import acknowledge
+    from flowtrack.adapters.kafka.settings import KafkaSettings
+    from flowtrack.apps.progress import STAGES
+
+    topics = {stage.group: stage.topics for stage in STAGES.values()}
+    if group not in topics:
+        raise ConfigurationError(f"`{group}` is no group of a worker", help=f"name one of {', '.join(sorted(topics))}")
+    found = acknowledge(read(KafkaSettings), group, topics[group])
+    if as_json:
+        sys.stdout.write(json.dumps({"acknowledged": [each._asdict() for each in found]}) + "\n")
+        return
+    for each in found:
+        sys.stdout.write(f"{each.topic}/{each.partition}: goes on at {each.offset}, {each.reason}\n")
+
+
 def pseudonym_of(identifier: bytes, key_file: Path) -> str:
     """Give the pseudonym of an identifier as the SDK would; a newline at its end is no part of it.
 
