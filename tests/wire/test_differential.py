@@ -58,6 +58,17 @@ def test_same_answer(seed: int, family: tuple[Any, Any, CloudEventReader[Any], A
     assert answer(decode, value) == answer(reader.read, value)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_same_answer_to_a_hundred_thousand_messages(part: int) -> None:
+    """The same over 100,000 messages with fixed seeds, a quarter of them in each part."""
+    for seed in range(part, 100_000, 4):
+        _, decode, reader, make = FAMILIES[seed // 4 % 2]
+        random = Random(seed)
+        value = messages.spoilt(random, make(random))
+        assert answer(decode, value) == answer(reader.read, value), f"seed {seed}"
+
+
 @settings(max_examples=1_000)
 @given(seed=SEEDS, family=st.sampled_from(FAMILIES))
 def test_never_more_lenient_than_the_model(seed: int, family: tuple[Any, Any, Any, Any]) -> None:
