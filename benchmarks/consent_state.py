@@ -22,7 +22,7 @@ from benchmarks.rig.telling import Figure, arguments, tell
 from flowtrack.adapters.snapshots.folder import SnapshotFolder
 from flowtrack.domain.consent import ConsentData
 from flowtrack.domain.history import Entry, entry_of, with_entry
-from flowtrack.domain.instants import DAY_US
+from flowtrack.domain.instants import BEGINNING_US, DAY_US, END_US
 from flowtrack.tracking.packing import Packing
 from flowtrack.tracking.snapshot import Snapshot
 from flowtrack.tracking.state import PartitionState
@@ -65,7 +65,7 @@ def entries_of(number: int) -> list[Entry]:
 def measure(subjects: int, folder: Path) -> dict[tuple[str, str, str], float]:
     """One round."""
     before = resident_bytes()
-    state = PartitionState(Packing(), resumed=False)
+    state = PartitionState(Packing(), judged_to_us=BEGINNING_US)
     folded_s = 0.0
     for number in range(subjects):
         subject, entries = subject_of(number), entries_of(number)
@@ -84,7 +84,7 @@ def measure(subjects: int, folder: Path) -> dict[tuple[str, str, str], float]:
     restored_s = time.monotonic() - begun
     if restored is None or len(restored.histories) != subjects:
         raise AssertionError("the snapshot does not hold what was written")
-    again = PartitionState(restored.packing, resumed=True, histories=restored.histories)
+    again = PartitionState(restored.packing, judged_to_us=END_US, histories=restored.histories)
     wanted = [subject_of(number) for number in random.Random(1).choices(range(subjects), k=min(subjects, 50_000))]
     begun = time.process_time()
     for subject in wanted:

@@ -101,9 +101,10 @@ class Checker:
     def assigned(self, partition: int, history: Iterable[Record]) -> None:
         """Fold the consents that were applied before; what cannot be read was dead-lettered then."""
         snapshot = self._restored.pop(partition, None)
+        self._late.assigned(partition, self._noted(partition), resumed=self._judged_before(partition))
         state = PartitionState(
             Packing() if snapshot is None else snapshot.packing,
-            resumed=self._judged_before(partition),
+            judged_to_us=self._late.horizon_us(partition),
             histories=None if snapshot is None else snapshot.histories,
         )
         state.cursor = 0 if snapshot is None else snapshot.cursor
@@ -115,7 +116,6 @@ class Checker:
                 continue  # its dead letter was written when it was first met
         state.keep()
         self._states[partition] = state
-        self._late.assigned(partition, self._noted(partition), resumed=self._judged_before(partition))
 
     def revoked(self, partition: int) -> None:
         """Leave a snapshot for whoever owns the partition next on this machine, and forget it."""
@@ -203,7 +203,7 @@ class Checker:
         state = self._states[record.partition]
         kind = TYPES[event.type]
         verdict = decider.decide(kind, event, state.view(event.subject, at_us))
-        suspect = state.is_suspect(event.source, event.sequence)
+        suspect = state.is_suspect(event.source, event.sequence, at_us)
         state.judged(event.subject, at_us)
         self._late.judged(record.partition, at_us, verdict)
         key, place = event.subject.encode(), self._place(record)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowtrack.domain.history import NOTHING, ConsentView, Entry, as_of, steady_span, with_entry, without_entry
+from flowtrack.domain.instants import BEGINNING_US, END_US
 from flowtrack.tracking.packing import EMPTY, Packing, judged_minute, with_judged_minute
 
 PRODUCERS_MAX = 50_000
@@ -24,10 +25,11 @@ _MINUTE_US = 60_000_000
 class PartitionState:
     """State of one partition; `keep` ends a batch for good, `undo` takes it back."""
 
-    def __init__(self, packing: Packing, *, resumed: bool, histories: dict[bytes, bytes] | None = None) -> None:
+    def __init__(self, packing: Packing, *, judged_to_us: int, histories: dict[bytes, bytes] | None = None) -> None:
         self.packing = packing
-        self.resumed = resumed
-        """Whether events were judged here before this worker: then a subject not seen yet may have been judged."""
+        self._judged_to_us = judged_to_us
+        """The latest time of an event that others judged here before; `BEGINNING_US` for none, `END_US` where nobody
+        knows.  Up to there an event may be a repeat of theirs, and a subject not seen yet may have been judged."""
         self._packed: dict[bytes, bytes] = {} if histories is None else histories
         """Histories as bytes, by the subject's bytes."""
         self._views: dict[str, tuple[bytes, int, int, ConsentView]] = {}
@@ -100,23 +102,29 @@ class PartitionState:
         if judged_minute(packed) < minute:
             self._set(self._packed, key, with_judged_minute(packed, minute))
 
+    @property
+    def resumed(self) -> bool:
+        """Whether events were judged here before this worker."""
+        return self._judged_to_us > BEGINNING_US
+
     def reaches_back(self, subject: str, effect_us: int) -> bool:
         """Whether an event of the subject judged already may have happened at or after the instant.
 
-        What another worker judged before this one took over is not known: then the worst is assumed.
+        Of whom other workers judged before this one took over is not known: up to their latest event, of anybody.
         """
         minute = judged_minute(self._packed.get(bytes.fromhex(subject), EMPTY))
-        return self.resumed or (minute > 0 and effect_us <= minute * _MINUTE_US)
+        return effect_us <= self._judged_to_us or (minute > 0 and effect_us <= minute * _MINUTE_US)
 
     def _put(self, subject: str, history: tuple[Entry, ...]) -> None:
         key = bytes.fromhex(subject)
         minute = judged_minute(self._packed.get(key, EMPTY))
         self._set(self._packed, key, self.packing.pack(minute, history))
 
-    def is_suspect(self, source: str, sequence: str | None) -> bool:
+    def is_suspect(self, source: str, sequence: str | None, at_us: int) -> bool:
         """Whether an event may be a repeat: no number, one not above its producer's last, or an unknown producer.
 
-        The sink decides, by the subject's earlier rows (DESIGN 4.1); a suspect costs it a look, no more.
+        After a takeover the numbers that others saw are not known, so up to the time of their latest event every one
+        may be a repeat.  The sink decides, by the subject's earlier rows (DESIGN 4.1); a suspect costs it a look.
         """
         epoch, dot, digits = (sequence or "").partition(".")
         if not dot or not digits.isdecimal():
@@ -129,8 +137,9 @@ class PartitionState:
         if last is None and len(self._numbers) >= PRODUCERS_MAX:
             for known in list(self._numbers):
                 self._drop(self._numbers, known)
+            self._judged_to_us = END_US  # whose numbers are forgotten may repeat anything
         self._set(self._numbers, key, number)
-        return last is None
+        return last is None or at_us <= self._judged_to_us
 
     def keep(self) -> None:
         """The batch is durable."""
