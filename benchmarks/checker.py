@@ -25,8 +25,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.peers.lineup import PEERS, Peer, PeerMissingError
-from benchmarks.rig.kafka_rounds import Filler, Round, measure, options_of, python, swallowing
-from benchmarks.rig.telling import Figure, tell
+from benchmarks.rig.kafka_rounds import Filler, Round, measure, python, swallowing
+from benchmarks.rig.telling import Figure, options_of, tell
 from flowtrack.adapters.kafka.embedded import EmbeddedBroker
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.topics import create_topics

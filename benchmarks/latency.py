@@ -27,8 +27,8 @@ import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.checker import day_of, rules_of
-from benchmarks.rig.kafka_rounds import Filler, options_of, python, running
-from benchmarks.rig.telling import Figure, tell
+from benchmarks.rig.kafka_rounds import Filler, python, running
+from benchmarks.rig.telling import Figure, options_of, tell
 from flowtrack.adapters.kafka.lag import LogOffsets
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.topics import create_topics

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import threading
@@ -265,12 +264,3 @@ def swallowing(settings: KafkaSettings, readers: Mapping[str, str]) -> Iterator[
 def python(*arguments: str) -> list[str]:
     """A command that runs this interpreter."""
     return [sys.executable, *arguments]
-
-
-def options_of(doc: str | None) -> argparse.ArgumentParser:
-    """The options of a benchmark on Kafka: those of every benchmark, and which broker."""
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured, in turn (default 3)")
-    parser.add_argument("--tiny", action="store_true", help="run once, too small to measure: shows that it still runs")
-    return parser

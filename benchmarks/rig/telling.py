@@ -26,13 +26,18 @@ class Figure:
         return statistics.median(self.values)
 
 
-def arguments(doc: str | None) -> argparse.Namespace:
+def options_of(doc: str | None) -> argparse.ArgumentParser:
     """The options of every benchmark: `--json FILE`, `--rounds N`, `--tiny` (a smoke run that measures nothing)."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured, in turn (default 3)")
     parser.add_argument("--tiny", action="store_true", help="run once, too small to measure: shows that it still runs")
-    return parser.parse_args()
+    return parser
+
+
+def arguments(doc: str | None) -> argparse.Namespace:
+    """What was asked of a benchmark that has no options of its own."""
+    return options_of(doc).parse_args()
 
 
 def tell(title: str, figures: list[Figure], target: Path | None) -> None:

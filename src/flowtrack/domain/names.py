@@ -33,11 +33,6 @@ class Verdict(Word):
     NOT_APPLICABLE = "not_applicable"
     INDETERMINATE = "indeterminate"
 
-    @property
-    def badness(self) -> int:
-        """Order from harmless to worst: not_applicable, permit, indeterminate, deny."""
-        return _BADNESS[self]
-
 
 _BADNESS = {Verdict.NOT_APPLICABLE: 0, Verdict.PERMIT: 1, Verdict.INDETERMINATE: 2, Verdict.DENY: 3}
 

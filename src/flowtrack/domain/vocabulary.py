@@ -73,10 +73,6 @@ class Vocabulary:
             return True
         return any(one in above and other in above for above in self._ancestors.values())
 
-    def root_of(self, term: str) -> str:
-        """The first root (alphabetically) above a known term; the term itself where it is unknown."""
-        return min((above for above in self.ancestors(term) if not self.parents.get(above)), default=term)
-
 
 @dataclass(frozen=True, slots=True)
 class Vocabularies:
