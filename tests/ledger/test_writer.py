@@ -11,7 +11,7 @@ from flowtrack.errors import ContractError, StoreError
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import BLOCK_ROWS_MAX, Draft, LedgerWriter
 from flowtrack.tracking.records import Record, Topic
-from flowtrack.tracking.rows import FLOWS, JUDGEMENTS, Block
+from flowtrack.tracking.rows import COLUMNS, FLOWS, JUDGEMENTS, Block
 from tests.ledger.day import START_MS, category, decision, record, situation
 
 DECISIONS = [record(decision(n, category("provided.email")), n) for n in range(4)]
@@ -124,7 +124,7 @@ def test_a_block_is_bounded() -> None:
     """More rows than a block may have make several, and none is lost between them."""
     draft = Draft({"flows": {}, "consents": {}}, {})
     item = record(decision(0), 0)
-    row = (None,) * 6 + (START_MS,) + (None,) * 19
+    row = tuple(START_MS if name == "recorded_at" else None for name in COLUMNS[FLOWS])
     draft.add(item)
     draft._rows[FLOWS] = [row] * (BLOCK_ROWS_MAX + 1)
     assert [block.rows for block in draft.blocks()] == [BLOCK_ROWS_MAX, 1]

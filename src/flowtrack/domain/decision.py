@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from flowtrack.domain.consent import ConsentData
+from flowtrack.domain.facts import Facts, Particulars
 from flowtrack.domain.model import Contract, Subject
 from flowtrack.domain.names import DeadLetterCode, Gap, Kind, Note, Reason, Verdict
 
@@ -73,6 +74,10 @@ class Decision(Contract):
     """Whether the event may repeat an earlier one (its `sequence` is not above the last seen, or it has none)."""
     correlationid: str
     categories: list[CategoryDecision]
+    facts: Facts = Facts()
+    """What else recurs of the event's data, so that it can be judged anew."""
+    particulars: Particulars = Particulars()
+    """What else is this event's alone."""
 
 
 class SituationDefinition(Judgement):

@@ -34,6 +34,7 @@ from flowtrack.policy.situation import Situation, attributes
 from flowtrack.tracking.records import Record
 from flowtrack.wire.derive import struct_of
 from flowtrack.wire.encode import encode
+from flowtrack.wire.facts import facts_of, particulars_of
 
 _DecisionTwin = struct_of(Decision, "type")
 _ConsentCopyTwin = struct_of(ConsentCopy, "type")
@@ -86,6 +87,8 @@ class DecisionWriter:
                 suspect=suspect,
                 correlationid=event.correlationid or "",
                 categories=[msgspec.Raw(self._category(each)) for each in verdict.categories],
+                facts=facts_of(data),
+                particulars=particulars_of(data),
             )
         )
 

@@ -14,6 +14,7 @@ import msgspec
 
 from flowtrack.domain.consent import Notice, UsagePolicy
 from flowtrack.domain.decision import Alert, CategoryDecision, ConsentCopy, DeadLetter, Decision, SituationDefinition
+from flowtrack.domain.facts import Facts, Particulars
 from flowtrack.domain.instants import instant_us
 from flowtrack.tracking.records import Record
 from flowtrack.wire.encode import encode
@@ -52,6 +53,8 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "consent",
         "suspect",
         "correlation_id",
+        "facts",
+        "particulars",
         "epoch",
         "source_partition",
         "source_offset",
@@ -157,6 +160,8 @@ def flow_rows(decision: Decision, record: Record) -> list[Row]:
     after = (
         int(decision.suspect),
         decision.correlationid,
+        _text(decision.facts),
+        _text(decision.particulars),
         decision.epoch,
         decision.partition,
         decision.offset,
@@ -307,6 +312,12 @@ def _holds_from_us(body: bytes, otherwise_us: int) -> int:
         return otherwise_us if said is None else instant_us(msgspec.convert(said, type=_AWARE, strict=False))
     except msgspec.MsgspecError:
         return otherwise_us  # not ours to judge: the checker has refused or taken it, the ledger keeps it as it came
+
+
+def _text(value: Facts | Particulars) -> str:
+    """Compact JSON; empty where it says nothing."""
+    text = encode(value)
+    return "" if text == b"{}" else text.decode()
 
 
 def _json(value: UsagePolicy | Notice | None) -> str:
