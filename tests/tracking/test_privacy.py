@@ -24,7 +24,7 @@ RULES = rulebook()
 MEANT_FOR_NAMES = {
     "decision": {
         *("event_id", "source", "service", "purpose", "recipient", "location", "dataset", "correlationid"),
-        *("category", "consent"),
+        *("category", "consent", "facts", "particulars"),
     },
     "finding": {"event_id", "service", "purpose", "recipient", "categories"},
     "consent": {"event_id", "source", "data"},
@@ -140,8 +140,8 @@ def test_values_in_headers_stay_there() -> None:
             assert not _leaks(checker(rules=RULES).process([record]))
 
 
-def test_a_decision_names_the_subject_by_pseudonym_only() -> None:
-    """What an actor did, under which session, reference or task, and what data was derived from stay in the event."""
+def test_only_a_decision_keeps_what_is_an_events_own() -> None:
+    """Session, reference, task and ancestors are kept to judge the event anew: in the decision, and nowhere else."""
     message = _full(world.event(Random(2), kind=Kind.USE))
     for name in ("id", "agreement", "session", "task"):
         message["data"]["actor"][name] = MARK + name
@@ -149,8 +149,12 @@ def test_a_decision_names_the_subject_by_pseudonym_only() -> None:
     message |= {"traceparent": MARK, "causationid": MARK}
     Event.model_validate(message)
     outputs = checker(rules=RULES).process([event_record(0, message)])
-    assert [each.topic for each in outputs if each.topic == Topic.DECISIONS]
-    assert MARK.encode() not in b"".join(each.value or b"" for each in outputs)
+    told = [json.loads(each.value or b"") for each in outputs]
+    particulars = [each.pop("particulars") for each in told if each["type"] == "decision"]
+    assert [set(each) for each in particulars] == [
+        {"reference", "derived_from", *(f"actor_{name}" for name in ("id", "agreement", "session", "task"))}
+    ]
+    assert not list(_places(told, MARK))
 
 
 def test_a_consents_key_is_told_in_no_refusal() -> None:
