@@ -1,4 +1,8 @@
-"""Ledgers to hold to one contract: in memory, and in the embedded engine."""
+"""Ledgers to hold to one contract: in memory, in the embedded engine, and over HTTP as on a server.
+
+Every test that takes `settings`, `empty` or `store` runs twice, on the embedded engine and through the HTTP front over
+it; one that is about what only the embedded engine does says so by the marker `embedded`.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.ledger import Ledger
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerStore
+from tests.ledger.http_front import HttpFront
 
 _numbers = itertools.count()
 
@@ -41,10 +46,37 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield directory
 
 
+@pytest.fixture(scope="session")
+def front(engine: Path) -> Iterator[HttpFront]:
+    """The same engine over HTTP; a test that orders faults takes one of its own (`own_front`)."""
+    with HttpFront(engine) as front:
+        yield front
+
+
 @pytest.fixture
-def settings(engine: Path) -> ClickHouseSettings:
+def own_front(engine: Path) -> Iterator[HttpFront]:
+    """An HTTP front that nobody else uses: faults that are ordered of it happen to this test only."""
+    with HttpFront(engine) as front:
+        yield front
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let the tests of a store run on the embedded engine and over HTTP, those of a ledger in memory too."""
+    ways = ["embedded"] if metafunc.definition.get_closest_marker("embedded") else ["embedded", "http"]
+    if "both" in metafunc.fixturenames:
+        metafunc.parametrize("way", ["memory", *ways])
+    elif "way" in metafunc.fixturenames:
+        metafunc.parametrize("way", ways)
+
+
+@pytest.fixture
+def settings(way: str, engine: Path, request: pytest.FixtureRequest) -> ClickHouseSettings:
     """A database that nobody else has."""
-    return ClickHouseSettings(data_dir=engine, database=f"test{next(_numbers)}")
+    database = f"test{next(_numbers)}"
+    if way == "http":
+        front: HttpFront = request.getfixturevalue("front")
+        return ClickHouseSettings(url=front.url, database=database)
+    return ClickHouseSettings(data_dir=engine, database=database)
 
 
 @pytest.fixture
@@ -61,10 +93,10 @@ def store(empty: Store) -> Store:
     return empty
 
 
-@pytest.fixture(params=["memory", "chdb"])
-def both(request: pytest.FixtureRequest) -> Both:
+@pytest.fixture
+def both(way: str, request: pytest.FixtureRequest) -> Both:
     """A ledger of each kind, empty."""
-    if request.param == "memory":
+    if way == "memory":
         ledger = MemoryLedger(clock)
         return Both(ledger, ledger)
     store: Store = request.getfixturevalue("store")
