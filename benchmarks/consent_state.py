@@ -25,6 +25,7 @@ from flowtrack.domain.history import Entry, entry_of, with_entry
 from flowtrack.domain.instants import BEGINNING_US, DAY_US, END_US
 from flowtrack.tracking.packing import Packing
 from flowtrack.tracking.snapshot import Snapshot
+from flowtrack.tracking.standing import Standings
 from flowtrack.tracking.state import PartitionState
 
 _NOW_US = 1_790_000_000_000_000
@@ -65,7 +66,7 @@ def entries_of(number: int) -> list[Entry]:
 def measure(subjects: int, folder: Path) -> dict[tuple[str, str, str], float]:
     """One round."""
     before = resident_bytes()
-    state = PartitionState(Packing(), judged_to_us=BEGINNING_US)
+    state = PartitionState(Packing(), Standings(), judged_to_us=BEGINNING_US)
     folded_s = 0.0
     for number in range(subjects):
         subject, entries = subject_of(number), entries_of(number)
@@ -84,18 +85,21 @@ def measure(subjects: int, folder: Path) -> dict[tuple[str, str, str], float]:
     restored_s = time.monotonic() - begun
     if restored is None or len(restored.histories) != subjects:
         raise AssertionError("the snapshot does not hold what was written")
-    again = PartitionState(restored.packing, judged_to_us=END_US, histories=restored.histories)
-    wanted = [subject_of(number) for number in random.Random(1).choices(range(subjects), k=min(subjects, 50_000))]
+    again = PartitionState(restored.packing, Standings(), judged_to_us=END_US, histories=restored.histories)
+    wanted = [
+        bytes.fromhex(subject_of(number))
+        for number in random.Random(1).choices(range(subjects), k=min(subjects, 50_000))
+    ]
     begun = time.process_time()
-    for subject in wanted:
-        again.view(subject, _NOW_US)
+    for key in wanted:
+        again.judge(key, _NOW_US)
     looked_up_us = (time.process_time() - begun) / len(wanted) * 1e6
     return {
         ("memory, a subject of three records", "B", "<= 300"): packed,
         ("folding, records per CPU second", "records/s", ""): 3 * subjects / folded_s,
         ("snapshot written", "s", ""): written_s,
         ("snapshot restored", "s", "<= 10 at 1M"): restored_s,
-        ("consent as of now, subjects in random order", "us", ""): looked_up_us,
+        ("consent as of now, noted as judged, random order", "us", ""): looked_up_us,
     }
 
 

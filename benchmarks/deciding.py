@@ -30,6 +30,8 @@ from flowtrack.policy.judge import Judge, request_of
 from flowtrack.policy.pack import Pack, load_pack
 from flowtrack.policy.rules import policy_set
 from flowtrack.policy.source import files_of_default_pack
+from flowtrack.tracking.packing import HEAD, Packing
+from flowtrack.tracking.standing import Forms, Standings
 from flowtrack.wire.decode import decode_event
 
 _AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -148,9 +150,17 @@ def _consents(pack: Pack, calls: int) -> dict[str, float]:
     use = UsagePolicy(data="provided.email", processing="share", purpose="recommendation.send", recipient="acme")
     parties = {"acme": "partner"}
     history, at_us = history_of(20), instant_us(_AT)
+    packing = Packing()
+    packed, forms = packing.pack(0, history), Forms(packing, Standings())
+    _, count, expiring = HEAD.unpack_from(packed)
+    within_us = at_us - 391 * DAY_US  # between the ninth record and the tenth
     return {
         "covers, a pair": per_call_us(lambda: covers(consent, use, pack.vocabularies, parties=parties), calls),
-        "consent as of an instant, 20 records": per_call_us(lambda: as_of(history, at_us), calls),
+        "consent as of an instant, 20 records": per_call_us(
+            lambda: forms.standing(packed, count, expiring, within_us), calls
+        ),
+        "the same after all records": per_call_us(lambda: forms.standing(packed, count, expiring, at_us), calls),
+        "peer: the same by the plain definition": per_call_us(lambda: as_of(history, at_us), calls),
     }
 
 

@@ -111,3 +111,9 @@ def test_peers_write_what_the_checker_writes(monkeypatch: pytest.MonkeyPatch) ->
         assert (decision.event_id, decision.subject) == ("e-1", "0" * 32)
         assert not re.search(rb"@\w+@", each)
     assert 800 < sum(map(len, answers)) / len(answers) < 1_100
+
+
+def test_judging_runs(tmp_path: Path) -> None:
+    """The benchmark of judging from memory tells what a consent record and an event cost."""
+    names = names_of(tiny(tmp_path, "judging"))
+    assert names == ["consent record applied", "event, first third", "event, the rest"]

@@ -17,7 +17,6 @@ from flowtrack.domain.history import (
     Entry,
     as_of,
     entry_of,
-    steady_span,
     with_entry,
     without_entry,
 )
@@ -77,15 +76,6 @@ def test_what_takes_effect_later_says_nothing_of_now(arrived: list[Entry], insta
     """The state at an instant is that of the entries up to it: a marker need not reach further back than its record."""
     past = [each for each in arrived if each.valid_from_us <= instant]
     assert as_of(folded(*arrived), instant) == as_of(folded(*past), instant)
-
-
-@given(entries(), st.integers(0, INSTANTS_MAX + 1), st.integers(0, INSTANTS_MAX + 1))
-def test_the_state_is_the_same_all_through_its_span(arrived: list[Entry], instant: int, other: int) -> None:
-    """Inside the open span around an instant every instant has the same state."""
-    history = folded(*arrived)
-    after, before = steady_span(history, instant)
-    if after < other < before:
-        assert as_of(history, other) == as_of(history, instant)
 
 
 @given(entries(), st.sampled_from(["e0", "e1", "e2"]))

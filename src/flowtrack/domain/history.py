@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from flowtrack.domain.consent import ConsentData, UsagePolicy
-from flowtrack.domain.instants import BEGINNING_US, END_US, until_us
+from flowtrack.domain.instants import BEGINNING_US, until_us
 from flowtrack.domain.names import RecordKind, RecordState
 
 GRANTS = frozenset({RecordState.GIVEN, RecordState.RENEWED, RecordState.ACCEPTED, RecordState.OPEN, RecordState.USING})
@@ -121,23 +121,6 @@ def as_of(history: tuple[Entry, ...], instant_us: int) -> ConsentView:
         if entry.valid_from_us < instant_us or entry.cautious:
             standing.take(entry)
     return standing.view(instant_us)
-
-
-def steady_span(history: tuple[Entry, ...], instant_us: int) -> tuple[int, int]:
-    """The open interval around an instant in which `as_of` gives the same view; empty where a state begins then.
-
-    At the very instant of a grant the grant does not hold yet, and just after it does: no interval holds both.
-    """
-    after, before = BEGINNING_US, END_US
-    for entry in history:
-        if entry.valid_from_us == instant_us:
-            return instant_us, instant_us
-        for edge in (entry.valid_from_us, entry.expires_us):
-            if edge <= instant_us:
-                after = max(after, edge)
-            else:
-                before = min(before, edge)
-    return after, before
 
 
 class _Standing:

@@ -32,6 +32,7 @@ from flowtrack.tracking.packing import Packing
 from flowtrack.tracking.records import Output, Record, Topic
 from flowtrack.tracking.rulebook import Rulebook
 from flowtrack.tracking.snapshot import Snapshot, Snapshots
+from flowtrack.tracking.standing import Standings
 from flowtrack.tracking.state import PartitionState
 from flowtrack.wire.cloudevents import structured
 from flowtrack.wire.decode import (
@@ -81,6 +82,7 @@ class Checker:
         self._snapshots = snapshots
         self._restored: dict[int, Snapshot] = {}
         self._states: dict[int, PartitionState] = {}
+        self._standings = Standings()
         self._writer = DecisionWriter()
         self._defined: set[tuple[str, str]] = set()
         self._newly_defined: list[tuple[str, str]] = []
@@ -104,6 +106,7 @@ class Checker:
         self._late.assigned(partition, self._noted(partition), resumed=self._judged_before(partition))
         state = PartitionState(
             Packing() if snapshot is None else snapshot.packing,
+            self._standings,
             judged_to_us=self._late.horizon_us(partition),
             histories=None if snapshot is None else snapshot.histories,
         )
@@ -202,9 +205,12 @@ class Checker:
         check_time_range(at_us, record.timestamp_ms * 1_000)
         state = self._states[record.partition]
         kind = TYPES[event.type]
-        verdict = decider.decide(kind, event, state.view(event.subject, at_us))
+        standing, packed = state.judge(bytes.fromhex(event.subject), at_us)
+        verdict = decider.decide(kind, event, standing.view)
+        verdict = verdict._replace(
+            categories=[each._replace(consent=state.record(packed, each.consent)) for each in verdict.categories]
+        )
         suspect = state.is_suspect(event.source, event.sequence, at_us)
-        state.judged(event.subject, at_us)
         self._late.judged(record.partition, at_us, verdict)
         key, place = event.subject.encode(), self._place(record)
         self._define(verdict, record.partition, outputs)

@@ -1,29 +1,42 @@
-"""Consent histories as bytes: a subject with three records takes some 250 bytes instead of 1,300.
+"""Consent histories as bytes: a subject with three records takes some 280 bytes instead of 1,300.
 
 Histories of millions of subjects stand in memory and are looked at one at a time, so they are kept packed.  Words that
 recur (record names, scopes, countries) stand once, in tables; ids made of hex digits are kept as the bytes they are.
 
-Layout of a packed history: the minute up to which the subject's events were judged (4 bytes, 0 for none), then for
-each entry, in the order of effect: valid from in microseconds (8 bytes), kind and state (1 byte each), country, scope
-and record as numbers in their tables (2, 4 and 2 bytes), the event id with its length, the expiry if there is one, and
-country and record as they are where their tables are full.
+Layout of a packed history, in sections, each in the order of effect:
+
+- head: the minute up to which the subject's events were judged (0 for none), how many entries there are, and how many
+  of them expire; 4 bytes each;
+- pattern: for each entry kind and state (1 byte each), country, scope, and the place of the first entry of the same
+  record (2, 4 and 2 bytes).  What holds for a subject depends on this alone, but for instants and record names, and
+  few patterns recur in all subjects (flowtrack.tracking.standing);
+- times: for each entry valid from in microseconds (8 bytes);
+- expiries: of the entries that expire, likewise;
+- records: for each entry the number of its record name (2 bytes);
+- tail: for each entry the event id with its length, and country and record as they are where their tables are full.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 from flowtrack.domain.consent import UsagePolicy
 from flowtrack.domain.history import Entry
-from flowtrack.domain.instants import END_US
+from flowtrack.domain.instants import BEGINNING_US, END_US
 from flowtrack.domain.names import RecordKind, RecordState
 from flowtrack.wire.derive import decoder_of
 from flowtrack.wire.encode import encode
 
-_HEAD = struct.Struct("<I")
-_ENTRY = struct.Struct("<qBBHIHB")
-_EXPIRY = struct.Struct("<q")
+HEAD = struct.Struct("<III")
+"""Judged minute, entries, entries that expire."""
+_MINUTE = struct.Struct("<I")
+_PATTERN = struct.Struct("<BBHIH")
+_TIMES = tuple(struct.Struct(f"<{count}q") for count in range(65))
+_RECORD = struct.Struct("<H")
+PATTERN_BYTES = _PATTERN.size
+TIME_BYTES = _TIMES[1].size
 _KINDS = tuple(RecordKind)
 _STATES = tuple(RecordState)
 _KIND_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
@@ -32,16 +45,25 @@ _CAUTIOUS = 0x80
 _EXPIRES = 0x40
 _KIND = 0x3F
 INLINE = 0xFFFF
-"""In place of a word's number: the table is full, and the word follows the entry."""
+"""In place of a word's number: the table is full, and the word stands in the tail."""
+FAR = 0xFFFF
+"""In place of the place of a record's first entry: it is this one or a later one."""
 _HEX = 0x80
 _HEX_BYTES_MAX = 0x7F
 _LONG = 0x7F
 """An id of 127 bytes or more: two bytes of length follow."""
+_SCOPES_MAX = 100_000
 
-EMPTY = _HEAD.pack(0)
+EMPTY = HEAD.pack(0, 0, 0)
 """A subject without entries whose events were not judged."""
 
-_scope_of = decoder_of(UsagePolicy)
+_decode_scope = decoder_of(UsagePolicy)
+
+
+@lru_cache(_SCOPES_MAX)
+def _scope_of(text: str) -> UsagePolicy | None:
+    """One object for all scopes that say the same, on whatever partition: matching remembers by object."""
+    return _decode_scope(text.encode()) if text else None
 
 
 class Table:
@@ -77,51 +99,62 @@ class Packing:
     ) -> None:
         self.records = Table(records)
         self.countries = Table(countries)
-        # one object for all scopes that say the same: matching remembers by object
         self.scopes: list[str] = list(scopes)
         self._scope_numbers = {text: number for number, text in enumerate(scopes)}
-        self._policies: list[UsagePolicy | None] = [_scope_of(text.encode()) if text else None for text in scopes]
+        self._policies: list[UsagePolicy | None] = [_scope_of(text) for text in scopes]
 
     def pack(self, judged_minute: int, history: Sequence[Entry]) -> bytes:
         """A subject's history as bytes."""
-        parts = [_HEAD.pack(judged_minute)]
-        for entry in history:
+        firsts: dict[str, int] = {}
+        patterns, expiries, records = [], [], []
+        tail: list[bytes] = []
+        for place, entry in enumerate(history):
             flag, event_id = _packed_id(entry.event_id)
-            expires = entry.expires_us != END_US
             country, record = self.countries.number(entry.country), self.records.number(entry.record)
-            parts.append(
-                _ENTRY.pack(
-                    entry.valid_from_us,
-                    _KIND_NUMBERS[entry.kind] | (_CAUTIOUS if entry.cautious else 0) | (_EXPIRES if expires else 0),
+            patterns.append(
+                _PATTERN.pack(
+                    _KIND_NUMBERS[entry.kind]
+                    | (_CAUTIOUS if entry.cautious else 0)
+                    | (_EXPIRES if entry.expires_us != END_US else 0),
                     _STATE_NUMBERS[entry.state],
                     country,
                     self._scope_number(entry.scope),
-                    record,
-                    flag,
+                    min(firsts.setdefault(entry.record, place), FAR),
                 )
             )
-            parts.append(event_id)
-            if expires:
-                parts.append(_EXPIRY.pack(entry.expires_us))
-            parts += [
+            if entry.expires_us != END_US:
+                expiries.append(entry.expires_us)
+            records.append(_RECORD.pack(record))
+            tail += (flag, event_id)
+            tail += [
                 _packed_word(word)
                 for number, word in ((country, entry.country), (record, entry.record))
                 if number == INLINE
             ]
-        return b"".join(parts)
+        times = [entry.valid_from_us for entry in history]
+        return b"".join(
+            (
+                HEAD.pack(judged_minute, len(times), len(expiries)),
+                *patterns,
+                _times(len(times)).pack(*times),
+                _times(len(expiries)).pack(*expiries),
+                *records,
+                *tail,
+            )
+        )
 
     def unpack(self, packed: bytes) -> tuple[Entry, ...]:
         """The history behind bytes."""
+        _, count, expiring = HEAD.unpack_from(packed)
+        until = iter(expiries_of(packed, count, expiring))
+        records_at = _records_at(count, expiring)
+        at = records_at + count * _RECORD.size
         entries = []
-        at, end = _HEAD.size, len(packed)
-        while at < end:
-            since, kind, state, country, scope, record, flag = _ENTRY.unpack_from(packed, at)
-            at += _ENTRY.size
-            event_id, at = _unpacked_id(packed, at, flag)
-            until = END_US
-            if kind & _EXPIRES:
-                (until,) = _EXPIRY.unpack_from(packed, at)
-                at += _EXPIRY.size
+        for place, (since, (kind, state, country, scope, _)) in enumerate(
+            zip(times_of(packed, count), _PATTERN.iter_unpack(pattern_of(packed, count)), strict=True)
+        ):
+            (record,) = _RECORD.unpack_from(packed, records_at + place * _RECORD.size)
+            event_id, at = _unpacked_id(packed, at)
             country_word, at = self.countries.word(country, packed, at)
             record_word, at = self.records.word(record, packed, at)
             entries.append(
@@ -133,11 +166,42 @@ class Packing:
                     _KINDS[kind & _KIND],
                     _STATES[state],
                     self._policies[scope],
-                    until,
+                    next(until) if kind & _EXPIRES else END_US,
                     country_word,
                 )
             )
         return tuple(entries)
+
+    def record(self, packed: bytes, place: int) -> str:
+        """The name of the record whose state an entry is, by the entry's place."""
+        _, count, expiring = HEAD.unpack_from(packed)
+        (number,) = _RECORD.unpack_from(packed, _records_at(count, expiring) + place * _RECORD.size)
+        return self.unpack(packed)[place].record if number == INLINE else self.records.words[number]
+
+    def outline(self, pattern: bytes) -> list[Entry] | None:
+        """The entries of a pattern: their places are their instants, their records' first places the records' names.
+
+        Those that expire have done so.  None where the pattern does not say all that matters: a country stands in the
+        tail, or a place is too far.
+        """
+        entries = []
+        for place, (kind, state, country, scope, first) in enumerate(_PATTERN.iter_unpack(pattern)):
+            if country == INLINE or first == FAR:
+                return None
+            entries.append(
+                Entry(
+                    place,
+                    bool(kind & _CAUTIOUS),
+                    "",
+                    str(first),
+                    _KINDS[kind & _KIND],
+                    _STATES[state],
+                    self._policies[scope],
+                    BEGINNING_US if kind & _EXPIRES else END_US,
+                    self.countries.words[country],
+                )
+            )
+        return entries
 
     def _scope_number(self, scope: UsagePolicy | None) -> int:
         if scope is None:
@@ -147,27 +211,50 @@ class Packing:
         if known is None:
             known = self._scope_numbers[text] = len(self.scopes)
             self.scopes.append(text)
-            self._policies.append(scope)
+            self._policies.append(_scope_of(text))
         return known
 
 
 def judged_minute(packed: bytes) -> int:
     """The minute up to which events were judged; 0 for none."""
-    minute: int = _HEAD.unpack_from(packed)[0]
+    minute: int = HEAD.unpack_from(packed)[0]
     return minute
 
 
 def with_judged_minute(packed: bytes, minute: int) -> bytes:
     """The same history with another minute."""
-    return _HEAD.pack(minute) + packed[_HEAD.size :]
+    return _MINUTE.pack(minute) + packed[_MINUTE.size :]
+
+
+def pattern_of(packed: bytes, count: int) -> bytes:
+    """The pattern of a history of so many entries."""
+    return packed[HEAD.size : HEAD.size + count * PATTERN_BYTES]
+
+
+def times_of(packed: bytes, count: int) -> tuple[int, ...]:
+    """From when each of so many entries is valid, in microseconds."""
+    return _times(count).unpack_from(packed, HEAD.size + count * PATTERN_BYTES)
+
+
+def expiries_of(packed: bytes, count: int, expiring: int) -> tuple[int, ...]:
+    """The expiries of the entries that have one, in microseconds."""
+    return _times(expiring).unpack_from(packed, HEAD.size + count * (PATTERN_BYTES + TIME_BYTES))
+
+
+def _records_at(count: int, expiring: int) -> int:
+    return HEAD.size + count * (PATTERN_BYTES + TIME_BYTES) + expiring * TIME_BYTES
+
+
+def _times(count: int) -> struct.Struct:
+    return _TIMES[count] if count < len(_TIMES) else struct.Struct(f"<{count}q")
 
 
 def _packed_word(word: str) -> bytes:
     text = word.encode()
-    return struct.pack("<H", len(text)) + text
+    return _RECORD.pack(len(text)) + text
 
 
-def _packed_id(event_id: str) -> tuple[int, bytes]:
+def _packed_id(event_id: str) -> tuple[bytes, bytes]:
     """A flag byte and the bytes of an id: halved where it is made of lower-case hex digits."""
     half, odd = divmod(len(event_id), 2)
     if not odd and 0 < half < _HEX_BYTES_MAX and event_id.isascii() and event_id == event_id.lower():
@@ -176,14 +263,16 @@ def _packed_id(event_id: str) -> tuple[int, bytes]:
         except ValueError:
             raw = b""  # no hex digits: kept as they are
         if len(raw) == half:
-            return _HEX | half, raw
+            return bytes((_HEX | half,)), raw
     text = event_id.encode()
     if len(text) < _LONG:
-        return len(text), text
-    return _LONG, _packed_word(event_id)
+        return bytes((len(text),)), text
+    return bytes((_LONG,)), _packed_word(event_id)
 
 
-def _unpacked_id(packed: bytes, at: int, flag: int) -> tuple[str, int]:
+def _unpacked_id(packed: bytes, at: int) -> tuple[str, int]:
+    flag = packed[at]
+    at += 1
     if flag & _HEX:
         end = at + (flag & ~_HEX)
         return packed[at:end].hex(), end

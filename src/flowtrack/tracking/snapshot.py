@@ -15,7 +15,7 @@ from typing import Protocol
 
 from flowtrack.tracking.packing import Packing
 
-_MAGIC = b"flowtrack-state-1\n"
+_MAGIC = b"flowtrack-state-2\n"
 _LENGTH = struct.Struct("<I")
 _SUBJECT_BYTES = 16
 _DIGEST_BYTES = 16

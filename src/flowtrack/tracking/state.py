@@ -8,31 +8,44 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowtrack.domain.history import NOTHING, ConsentView, Entry, as_of, steady_span, with_entry, without_entry
+from flowtrack.domain.history import Entry, with_entry, without_entry
 from flowtrack.domain.instants import BEGINNING_US, END_US
-from flowtrack.tracking.packing import EMPTY, Packing, judged_minute, with_judged_minute
+from flowtrack.tracking.packing import EMPTY, HEAD, Packing, judged_minute, with_judged_minute
+from flowtrack.tracking.standing import Forms, Standing, Standings
 
 PRODUCERS_MAX = 50_000
 """Producers whose last number is remembered; beyond that they are forgotten, and their next events are suspects."""
 
-VIEWS_MAX = 20_000
-"""Subjects whose current state is remembered; some 1 kB each."""
-
 _ABSENT = object()
 _MINUTE_US = 60_000_000
+_head = HEAD.unpack_from
 
 
 class PartitionState:
-    """State of one partition; `keep` ends a batch for good, `undo` takes it back."""
+    """State of one partition; `keep` ends a batch for good, `undo` takes it back.
 
-    def __init__(self, packing: Packing, *, judged_to_us: int, histories: dict[bytes, bytes] | None = None) -> None:
+    Args:
+        packing: of the histories.
+        standings: shared by the partitions of a worker.
+        judged_to_us: the latest time of an event that others judged here.
+        histories: as a snapshot held them.
+    """
+
+    def __init__(
+        self,
+        packing: Packing,
+        standings: Standings,
+        *,
+        judged_to_us: int,
+        histories: dict[bytes, bytes] | None = None,
+    ) -> None:
         self.packing = packing
+        self._forms = Forms(packing, standings)
         self._judged_to_us = judged_to_us
         """The latest time of an event that others judged here before; `BEGINNING_US` for none, `END_US` where nobody
         knows.  Up to there an event may be a repeat of theirs, and a subject not seen yet may have been judged."""
         self._packed: dict[bytes, bytes] = {} if histories is None else histories
         """Histories as bytes, by the subject's bytes."""
-        self._views: dict[str, tuple[bytes, int, int, ConsentView]] = {}
         self._numbers: dict[tuple[str, str], int] = {}
         self._journal: list[tuple[dict[Any, Any], Any, Any]] = []
         self.cursor = 0
@@ -61,20 +74,28 @@ class PartitionState:
         """A subject's consent history; empty where there is none."""
         return self.packing.unpack(self._packed.get(bytes.fromhex(subject), EMPTY))
 
-    def view(self, subject: str, at_us: int) -> ConsentView:
-        """What holds for a subject at an instant (clauses 0.1, 0.2, 3.2c, 4.1); recent answers are remembered."""
-        packed = self._packed.get(bytes.fromhex(subject))
-        if packed is None:
-            return NOTHING
-        known = self._views.get(subject)
-        if known is not None and known[0] is packed and known[1] < at_us < known[2]:
-            return known[3]
-        if len(self._views) >= VIEWS_MAX:
-            self._views.clear()
-        history = self.packing.unpack(packed)
-        view = as_of(history, at_us)
-        self._views[subject] = (packed, *steady_span(history, at_us), view)
-        return view
+    def judge(self, subject: bytes, at_us: int) -> tuple[Standing, bytes]:
+        """What holds for a subject at an instant (clauses 0.1, 0.2, 3.2c, 4.1), of whom an event is being judged.
+
+        That it was is kept to the minute, rounded up.
+
+        Args:
+            subject: the pseudonym's bytes.
+            at_us: when the event happened, microseconds since the epoch.
+
+        Returns:
+            The standing, and the history that `record` gives the names of its records from.
+        """
+        packed = self._packed.get(subject, EMPTY)
+        judged, count, expiring = _head(packed)
+        minute = at_us // _MINUTE_US + 1
+        if judged < minute:
+            self._set(self._packed, subject, with_judged_minute(packed, minute))
+        return self._forms.standing(packed, count, expiring, at_us), packed
+
+    def record(self, packed: bytes, place: str) -> str:
+        """The name of a record that a standing tells of; empty where it tells of none."""
+        return self.packing.record(packed, int(place)) if place else ""
 
     def add(self, subject: str, entry: Entry) -> int:
         """Take a consent record into its subject's history; gives from when on something may be different.
@@ -93,14 +114,6 @@ class PartitionState:
         if erased is not None:
             self._put(subject, without_entry(history, record, event_id))
         return erased
-
-    def judged(self, subject: str, at_us: int) -> None:
-        """Note that an event of the subject was judged; kept to the minute, rounded up."""
-        key = bytes.fromhex(subject)
-        packed = self._packed.get(key, EMPTY)
-        minute = at_us // _MINUTE_US + 1
-        if judged_minute(packed) < minute:
-            self._set(self._packed, key, with_judged_minute(packed, minute))
 
     @property
     def resumed(self) -> bool:
