@@ -20,7 +20,9 @@ from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.source import EXIT_OPERATOR
 from flowtrack.errors import BrokerError
+from flowtrack.tracking.alerts import opened
 from flowtrack.tracking.records import Gap, Output, Topic
+from flowtrack.wire.decisions import decode_finding
 from tests.kafka.conftest import PARTITIONS, Copying, Rig, running, until
 
 
@@ -116,7 +118,10 @@ def test_a_gaps_record_is_a_dead_letter_and_a_finding() -> None:
         10,
     )
     assert "offsets 10 to 14 (5 records at most) were deleted by retention" in letter["detail"]
-    assert (finding["what"], finding["offset"]) == ("dead_letter", 10)
+    assert letter["code"] == "records_lost"
+    assert (finding["what"], finding["offset"], finding["severity"]) == ("dead_letter", 10, "high")
+    alert = opened(decode_finding(outputs[1].value or b""), datetime(2026, 3, 5, tzinfo=UTC))
+    assert (alert.title, alert.reasons) == ("records were lost before they were read", ["records_lost"])
 
 
 @pytest.mark.real_kafka

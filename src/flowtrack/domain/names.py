@@ -246,3 +246,4 @@ class DeadLetterCode(Word):
     WRONG_PARTITION = "wrong_partition"
     BAD_SIGNATURE = "bad_signature"
     QUARANTINED = "quarantined"
+    RECORDS_LOST = "records_lost"

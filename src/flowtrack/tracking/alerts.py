@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from flowtrack.domain.decision import SEVERITIES, Alert, Finding, Severity
+from flowtrack.domain.names import DeadLetterCode
 
 OVERFLOW = "overflow"
 """What an alert says whose findings are of more kinds than are told apart."""
@@ -151,6 +152,8 @@ _HAPPENED = {
 def _title(finding: Finding) -> str:
     """Say in one line what happened, between whom, and why: names of the registry and the vocabularies only."""
     whom = f"{finding.service or 'unknown service'} → {finding.recipient}" if finding.recipient else finding.service
+    if DeadLetterCode.RECORDS_LOST in finding.reasons:
+        return "records were lost before they were read"  # no message is behind it that somebody could mend
     why = "" if finding.what == "incident" else ", ".join([*finding.reasons, *finding.gaps])
     return ": ".join(filter(None, [_HAPPENED[finding.what], whom, why]))
 

@@ -270,7 +270,7 @@ def dead_letter(record: Record, place: Place, error: ContractError) -> tuple[byt
         clauses=[],
         reasons=[letter.code.value],
         gaps=[],
-        severity="medium",
+        severity="high" if letter.code is DeadLetterCode.RECORDS_LOST else "medium",
         happened_at=place.received_at,
         epoch=place.epoch,
         partition=record.partition,

@@ -34,7 +34,7 @@ class GapRecorder:
         met_at = self._clock()
         record = Record(gap.topic, gap.partition, gap.first, int(met_at.timestamp() * 1_000), None, None)
         fault = ContractError(
-            DeadLetterCode.QUARANTINED,
+            DeadLetterCode.RECORDS_LOST,
             f"offsets {gap.first} to {gap.end - 1} ({gap.end - gap.first} records at most) were deleted by retention "
             "before they were read",
             help="have their services publish that time again, and give the topic a longer retention or the workers "
