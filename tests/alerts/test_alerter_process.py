@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -15,15 +16,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from confluent_kafka import Producer
 
 from flowtrack.adapters.kafka.embedded import EmbeddedBroker
+from flowtrack.adapters.kafka.replay import read_topic
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.topics import create_topics
 from flowtrack.apps.supervisor import Part, Supervisor
 from flowtrack.domain.decision import Finding
+from flowtrack.tracking.alerts import opened
 from flowtrack.tracking.records import Topic
+from flowtrack.wire.decisions import decode_finding
+from tests.rig.kafka import NoKafkaError, real_kafka
+from tests.rig.ports import free_ports
 
 TOLD_WITHIN_S = 30.0
 
@@ -88,6 +95,27 @@ def until_count(heard: queue.Queue[dict[str, Any]], count: int) -> dict[str, Any
             return alert
 
 
+def until_ready_says(port: int, what: str) -> None:
+    """Wait until a worker's readiness says something."""
+    deadline_s, pause, said = time.monotonic() + 2 * TOLD_WITHIN_S, threading.Event(), ""
+    while said != what:
+        assert time.monotonic() < deadline_s, f"readiness says `{said}`"
+        with contextlib.suppress(httpx.TransportError):
+            said = httpx.get(f"http://127.0.0.1:{port}/readyz").text.strip()
+        pause.wait(0.02)
+
+
+def until_stands(kafka: KafkaSettings, count: int) -> dict[str, Any]:
+    """Give the alert that the topic ends with, once it has a count."""
+    deadline_s, pause = time.monotonic() + TOLD_WITHIN_S, threading.Event()
+    while True:
+        alert: dict[str, Any] = json.loads(list(read_topic(kafka, Topic.ALERTS))[-1].value or b"")
+        if alert["count"] >= count:
+            return alert
+        assert time.monotonic() < deadline_s, f"the topic ends with {alert['count']} findings"
+        pause.wait(0.1)
+
+
 def test_a_finding_reaches_the_webhook_and_a_killed_alerter_goes_on(
     tmp_path: Path, told: tuple[str, queue.Queue[dict[str, Any]]]
 ) -> None:
@@ -122,3 +150,44 @@ def test_a_finding_reaches_the_webhook_and_a_killed_alerter_goes_on(
         assert until_count(heard, 10)["identity"] == first["identity"]
         assert supervisor.stop("alerter", 30)
     broker.stop()
+
+
+@pytest.mark.real_kafka
+def test_what_stands_behind_a_dead_alerters_transaction_is_recalled(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, told: tuple[str, queue.Queue[dict[str, Any]]]
+) -> None:
+    """An alerter that starts behind an open transaction waits for its end, says so, and counts on from everything."""
+    url, heard = told
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(real_kafka(tmp_path_factory.mktemp("kafka")))
+        except NoKafkaError as error:
+            pytest.skip(str(error))
+        kafka = KafkaSettings(bootstrap_servers=address)
+        create_topics(kafka)
+        dead = Producer({**kafka.librdkafka(), "transactional.id": "a-dead-alerter", "transaction.timeout.ms": 60_000})
+        dead.init_transactions(30)
+        dead.begin_transaction()
+        dead.produce(Topic.ALERTS, b"never committed", b"k", 0)
+        dead.flush()
+        counted = opened(decode_finding(finding(0)), datetime.now(UTC)).model_copy(update={"count": 7})
+        producer = Producer({**kafka.librdkafka(), "linger.ms": 0})
+        producer.produce(Topic.ALERTS, counted.model_dump_json().encode(), counted.identity.encode(), 0)
+        producer.produce(Topic.FINDINGS, finding(1), b"k", 1)
+        producer.flush()
+        (port,) = free_ports(1)
+        env = {
+            "FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS": address,
+            "FLOWTRACK_HEALTH__PORT": str(port),
+            "FLOWTRACK_ALERTS__WEBHOOK_URL": url,
+            "FLOWTRACK_ALERTS__TERMINAL": "false",
+        }
+        supervisor = stack.enter_context(Supervisor(tmp_path))
+        supervisor.start(Part("alerter", (sys.executable, "-m", "flowtrack.apps.worker", "alerter"), env))
+        until_ready_says(port, "waiting for an open transaction in flowtrack.alerts/0 to end")
+        dead.abort_transaction(30)
+        supervisor.wait_ready("alerter", 60)
+        assert heard.get(timeout=TOLD_WITHIN_S)["count"] == 7, "what was open is told anew"
+        until_ready_says(port, "ready")
+        assert until_stands(kafka, 8)["identity"] == counted.identity
+        assert supervisor.stop("alerter", 30)

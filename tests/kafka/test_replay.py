@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Producer
 
 from flowtrack.adapters.kafka.lag import LogOffsets, end_offsets, start_offsets
-from flowtrack.adapters.kafka.replay import read_partition
+from flowtrack.adapters.kafka.replay import read_partition, read_settled
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.errors import BrokerError
 from tests.kafka.conftest import Rig
@@ -62,6 +62,52 @@ def test_aborted_records_are_not_read_and_do_not_hold_up_the_end(real: Rig) -> N
     end = end_offsets(real.settings, topic)[0]
     assert end == 9, "five records and four markers"
     assert [r.value for r in read_partition(real.settings, topic, 0, 0, end)] == [b"a", b"b", b"d"]
+
+
+@pytest.mark.real_kafka
+def test_a_settled_read_waits_for_open_transactions(real: Rig) -> None:
+    """What was committed behind an open transaction is read once that has ended, and who asks hears of the wait."""
+    topic = real.topic("alerts")
+    open_one = Producer({**real.settings.librdkafka(), "transactional.id": f"{real.name}-dead"})
+    open_one.init_transactions(30)
+    open_one.begin_transaction()
+    open_one.produce(topic, b"never", b"k", 0)
+    open_one.flush()
+    real.produce(topic, [b"behind"], partition=0)
+    assert real.read(topic) == [], "a plain read ends before the transaction"
+    said: list[str] = []
+
+    def waiting(what: str) -> None:
+        said.append(what)
+        if len(said) == 3:
+            open_one.abort_transaction(30)
+
+    assert [r.value for r in read_settled(real.settings, topic, waiting)] == [b"behind"]
+    assert said[0] == f"waiting for an open transaction in {topic}/0 to end"
+    assert said[-1] == ""
+
+
+@pytest.mark.real_kafka
+def test_a_transaction_that_stays_open_is_not_waited_for_without_end(real: Rig) -> None:
+    """After the time given, the error names the partition, and what ends the transaction."""
+    topic = real.topic("alerts")
+    open_one = Producer({**real.settings.librdkafka(), "transactional.id": f"{real.name}-hangs"})
+    open_one.init_transactions(30)
+    open_one.begin_transaction()
+    open_one.produce(topic, b"never", b"k", 0)
+    open_one.flush()
+    with pytest.raises(BrokerError, match=rf"{topic}/0.*kafka-transactions"):
+        list(read_settled(real.settings, topic, lambda _: None, within_s=0.2))
+    open_one.abort_transaction(30)
+
+
+def test_a_settled_read_of_a_log_without_transactions_is_a_plain_one(rig: Rig) -> None:
+    """Where nothing is open, nothing is waited for."""
+    topic = rig.topic("alerts")
+    rig.produce(topic, [b"%d" % n for n in range(8)])
+    said: list[str] = []
+    assert list(read_settled(rig.settings, topic, said.append)) == rig.read(topic)
+    assert said == [""]
 
 
 def test_a_broker_that_is_not_there_is_named() -> None:

@@ -37,11 +37,11 @@ def run() -> int:
     from flowtrack.tracking.alerter import Alerter
 
     kafka, alerts = read(KafkaSettings), read(AlertSettings)
-    couriers = _couriers(alerts)
+    couriers, recall = _couriers(alerts), Recall(kafka)
     alerter = Alerter(
         couriers.tell,
         clock=partial(datetime.now, UTC),
-        recall=partial(_recall, kafka),
+        recall=recall,
         rules=alerts.rules(),
         epoch=kafka.epoch,
     )
@@ -56,6 +56,7 @@ def run() -> int:
             group=ALERTER_GROUP,
             closing="checkpoint" if kafka.embedded else "transactional",
             batch_wait_s=0.02,  # who is told of an unauthorised share is told within a quarter of a second
+            waits_for=lambda: recall.waits_for,
             http_port=read(HealthSettings).port,
             ready_file=Path(ready_file) if ready_file else None,
         )
@@ -63,10 +64,29 @@ def run() -> int:
         couriers.stop(_LAST_ATTEMPT_S)
 
 
-def _recall(kafka: KafkaSettings) -> Iterable[Record]:
-    from flowtrack.adapters.kafka.replay import read_topic
+class Recall:
+    """Reads the alerts topic whole, behind no open transaction: else a new alerter would count from less.
 
-    return read_topic(kafka, Topic.ALERTS)
+    A dead alerter's transaction stays open for a while, and hides what another has committed since it began.
+    """
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self.waits_for = ""
+        """What it waits for just now; read by another thread."""
+
+    def __call__(self) -> Iterable[Record]:
+        """Give the records of the alerts topic.
+
+        Raises:
+            BrokerError: a transaction stays open for longer than any should, or Kafka does not answer.
+        """
+        from flowtrack.adapters.kafka.replay import read_settled
+
+        return read_settled(self._kafka, Topic.ALERTS, self._waiting)
+
+    def _waiting(self, what: str) -> None:
+        self.waits_for = what
 
 
 def _couriers(settings: AlertSettings) -> Couriers:

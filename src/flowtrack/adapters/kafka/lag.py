@@ -65,16 +65,28 @@ class LogOffsets:
         """
         return self._ask(places, OffsetSpec.latest(), timeout_s)
 
-    def _ask(self, places: Iterable[Place], which: OffsetSpec, timeout_s: float) -> dict[Place, int]:
+    def written_ends(self, places: Iterable[Place], timeout_s: float = _TIMEOUT_S) -> dict[Place, int]:
+        """Give the offset behind each log's last record, committed or not (the high-water mark).
+
+        Raises:
+            BrokerError: the broker does not answer, or does not know a partition.
+        """
+        return self._ask(places, OffsetSpec.latest(), timeout_s, IsolationLevel.READ_UNCOMMITTED)
+
+    def _ask(
+        self,
+        places: Iterable[Place],
+        which: OffsetSpec,
+        timeout_s: float,
+        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    ) -> dict[Place, int]:
         question = {TopicPartition(topic, partition): which for topic, partition in places}
         if not question:
             return {}
 
         @_again(timeout_s)
         def ask() -> dict[Place, int]:
-            futures = self._admin.list_offsets(
-                question, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=timeout_s
-            )
+            futures = self._admin.list_offsets(question, isolation_level=isolation, request_timeout=timeout_s)
             return {(at.topic, at.partition): future.result(timeout_s).offset for at, future in futures.items()}
 
         try:

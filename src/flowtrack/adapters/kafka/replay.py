@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import stamina
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from flowtrack.adapters.kafka.faults import broker_error
-from flowtrack.adapters.kafka.lag import LogOffsets
+from flowtrack.adapters.kafka.lag import LogOffsets, Place
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Record
@@ -17,6 +18,12 @@ _GROUP = "flowtrack-replay"  # never joined, nothing committed: librdkafka wants
 _BATCH_RECORDS = 5_000
 _POLL_S = 0.02  # a full batch is not waited for: the end may be near
 _SILENCE_S = 30.0  # a broker that delivers nothing for so long before the end is reached is not just slow
+OPEN_MAX_S = 30.0
+"""How long a dead worker's transaction may stay open: it times out after 10 s, and the broker looks every 10 s."""
+
+
+class _OpenTransactionError(BrokerError):
+    """Not everything that is committed can be read yet."""
 
 
 def record_of(message: Message[Any, Any]) -> Record:
@@ -89,11 +96,54 @@ def _is_end(message: Message[Any, Any], where: str) -> bool:
 def read_topic(settings: KafkaSettings, topic: str) -> Iterator[Record]:
     """Read a topic whole, partition by partition, up to where each ends now.
 
+    What lies behind the beginning of an open transaction is not read, even if it is committed: see `read_settled`.
+
     Raises:
         BrokerError: the topic does not exist, or the broker stops answering.
     """
     log = LogOffsets(settings)
-    places = [(topic, partition) for partition in log.partitions(topic)]
-    starts, ends = log.starts(places), log.ends(places)
-    for place in places:
-        yield from read_partition(settings, topic, place[1], starts[place], ends[place])
+    places = _places(log, topic)
+    yield from _read(settings, log.starts(places), log.ends(places))
+
+
+def read_settled(
+    settings: KafkaSettings, topic: str, waiting: Callable[[str], object], within_s: float = OPEN_MAX_S
+) -> Iterator[Record]:
+    """Read a topic whole, once every transaction that is open in it now has ended: nothing committed is missing.
+
+    Args:
+        settings: where Kafka is.
+        topic: what to read.
+        waiting: is told what is waited for, and the empty string when nothing is any more.
+        within_s: for how long.
+
+    Raises:
+        BrokerError: the topic does not exist, a transaction stays open, or the broker stops answering.
+    """
+    log = LogOffsets(settings)
+    places = _places(log, topic)
+    written = log.written_ends(places)
+
+    @stamina.retry(on=_OpenTransactionError, timeout=within_s, attempts=None, wait_initial=0.05, wait_max=0.5)
+    def settled() -> None:
+        behind = [at for at, end in log.ends(places).items() if end < written[at]]
+        if behind:
+            waiting(f"waiting for an open transaction in {behind[0][0]}/{behind[0][1]} to end")
+            raise _OpenTransactionError(
+                f"a transaction has been open for {within_s:g} s: what others committed behind it cannot be seen",
+                where=f"{behind[0][0]}/{behind[0][1]}",
+                help="end who holds it: `kafka-transactions.sh find-hanging` names it, `abort` ends it",
+            )
+
+    settled()
+    waiting("")
+    yield from _read(settings, log.starts(places), written)
+
+
+def _places(log: LogOffsets, topic: str) -> list[Place]:
+    return [(topic, partition) for partition in log.partitions(topic)]
+
+
+def _read(settings: KafkaSettings, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> Iterator[Record]:
+    for place, end in ends.items():
+        yield from read_partition(settings, *place, starts[place], end)

@@ -8,7 +8,7 @@ import secrets
 import signal
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +85,13 @@ class Worker:
         control_handlers: Mapping[str, Handler],
         on_poison: OnPoison | None,
         on_gap: OnGap | None,
+        waits_for: Callable[[], str],
         ready_file: Path | None,
     ) -> None:
         self._settings = settings
         self._plan = plan
         self._ready_file = ready_file
+        self._waits_for = waits_for
         self._failed = False
         self._control = ControlTopics(settings, control_handlers, self._fail)
         self._source = Source(settings, plan, processor, submit=self._submit, on_poison=on_poison, on_gap=on_gap)
@@ -100,6 +102,9 @@ class Worker:
         """Say why the worker is not ready; empty when it is."""
         if not self._control.loaded:
             return "loading control topics"
+        waits_for = self._waits_for()
+        if waits_for:
+            return waits_for
         status = self._source.status
         if status.reason or status.broker_down:
             return status.reason or status.broker_down
@@ -225,6 +230,7 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
     batch_wait_s: float = 0.05,
     answer_within_s: float = 15.0,
     stuck_after_s: float = 60.0,
+    waits_for: Callable[[], str] = str,
     http_port: int | None = None,
     ready_file: Path | None = None,
 ) -> int:
@@ -249,6 +255,7 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
         batch_wait_s: how long a batch may fill.
         answer_within_s: a processor that takes longer over a batch is dead, and the process leaves.
         stuck_after_s: with work to do and nothing committed for so long while the broker answers, the process leaves.
+        waits_for: says what the processor waits for, if anything; then the worker is not ready. Asked in any thread.
         http_port: serves /metrics, /healthz and /readyz, if given.
         ready_file: gets a line once the worker is ready: rules loaded, partitions taken over.
 
@@ -279,6 +286,7 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
         control_handlers={str(topic): handler for topic, handler in (control_handlers or {}).items()},
         on_poison=on_poison,
         on_gap=on_gap or GapRecorder(settings.epoch),
+        waits_for=waits_for,
         ready_file=ready_file,
     )
     health = None if http_port is None else HealthServer(http_port, worker.reason)
