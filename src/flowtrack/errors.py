@@ -10,6 +10,8 @@
     ├── ConfigurationError     a setting is missing or wrong
     ├── BrokerError            Kafka answered, but not with what was needed
     ├── StoreError             ClickHouse answered, but not with what was needed
+    │   ├── StoreUnavailableError  nothing was written, and the same may work later
+    │   └── StoreInDoubtError      whether it was written is not known
     ├── DeliveryError          an alert or an event could not be handed on
     └── RuntimeStateError      a port, a directory or a process is not in the state that is needed
 
@@ -80,7 +82,15 @@ class BrokerError(FlowtrackError):
 
 
 class StoreError(FlowtrackError):
-    """ClickHouse answered, but not with what was needed."""
+    """ClickHouse answered, but not with what was needed: doing the same again ends the same, until somebody acts."""
+
+
+class StoreUnavailableError(StoreError):
+    """Nothing was written, and the same may work later: wait, say so, do it again."""
+
+
+class StoreInDoubtError(StoreError):
+    """Whether a write took effect is not known: read back before doing it again."""
 
 
 class DeliveryError(FlowtrackError):

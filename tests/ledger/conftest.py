@@ -1,18 +1,22 @@
 """Ledgers to hold to one contract: in memory, in the embedded engine, and over HTTP as on a server.
 
 Every test that takes `settings`, `empty` or `store` runs twice, on the embedded engine and through the HTTP front over
-it; one that is about what only the embedded engine does says so by the marker `embedded`.
+it; one that is about what only the embedded engine does says so by the marker `embedded`.  With a ClickHouse server at
+FLOWTRACK_TEST_CLICKHOUSE (`http://host:8123`, user `default`, password in FLOWTRACK_TEST_CLICKHOUSE_PASSWORD) they run
+there as well; each makes a database of its own and drops it.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from pydantic import SecretStr
 
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
@@ -23,6 +27,7 @@ from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerStore
 from tests.ledger.http_front import HttpFront
 
+SERVER = "FLOWTRACK_TEST_CLICKHOUSE"
 _numbers = itertools.count()
 
 
@@ -62,7 +67,9 @@ def own_front(engine: Path) -> Iterator[HttpFront]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let the tests of a store run on the embedded engine and over HTTP, those of a ledger in memory too."""
-    ways = ["embedded"] if metafunc.definition.get_closest_marker("embedded") else ["embedded", "http"]
+    ways = ["embedded"]
+    if not metafunc.definition.get_closest_marker("embedded"):
+        ways += ["http", "server"] if SERVER in os.environ else ["http"]
     if "both" in metafunc.fixturenames:
         metafunc.parametrize("way", ["memory", *ways])
     elif "way" in metafunc.fixturenames:
@@ -70,13 +77,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def settings(way: str, engine: Path, request: pytest.FixtureRequest) -> ClickHouseSettings:
+def settings(way: str, engine: Path, request: pytest.FixtureRequest) -> Iterator[ClickHouseSettings]:
     """A database that nobody else has."""
     database = f"test{next(_numbers)}"
     if way == "http":
         front: HttpFront = request.getfixturevalue("front")
-        return ClickHouseSettings(url=front.url, database=database)
-    return ClickHouseSettings(data_dir=engine, database=database)
+        yield ClickHouseSettings(url=front.url, database=database)
+    elif way == "server":
+        password = SecretStr(os.environ.get(f"{SERVER}_PASSWORD", ""))
+        database = f"{database}_{os.getpid()}"
+        settings = ClickHouseSettings(url=os.environ[SERVER], password=password, database=database)
+        yield settings
+        with Store(settings) as store:
+            store.command(f"DROP DATABASE {database} SYNC")
+    else:
+        yield ClickHouseSettings(data_dir=engine, database=database)
 
 
 @pytest.fixture

@@ -7,34 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
-from flowtrack.adapters.clickhouse.faults import opening, ours
+from flowtrack.adapters.clickhouse.connect import INSERT_ROWS_MAX, connect, insert_settings
+from flowtrack.adapters.clickhouse.faults import Doing, opening, ours
 from flowtrack.adapters.clickhouse.footprint import release_code_pages
 from flowtrack.adapters.clickhouse.migrate import Migration, apply, shipped
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.errors import StoreError
 
-INSERT_ROWS_MAX = 1 << 20
-"""The most rows of one insert: as many as make one block for certain."""
-_ONE_BLOCK = {
-    # A retry is recognised by its token only if it falls into the same blocks, and a block is what is written whole
-    # or not at all: so everything that could cut an insert is pinned beyond its size.
-    "async_insert": 0,
-    "max_insert_block_size": INSERT_ROWS_MAX,
-    "min_insert_block_size_rows": INSERT_ROWS_MAX,
-    "min_insert_block_size_bytes": 1 << 30,
-    "max_insert_threads": 1,
-    "max_threads": 1,
-}
+# Asked before one is made: a writer needs no right to make databases.
+_DATABASE = "SELECT 1 FROM system.databases WHERE name = {name:String}"
 # Dictionaries are made by the engine, which does it several times as fast as its client.
 _LOW_CARDINALITY = re.compile(r"LowCardinality\((\w+)\)")
-_EMBEDDED_SESSION = {
-    "max_threads": 1,  # each thread keeps buffers of its own; who shares the machine with a broker wants them small
-    "max_block_size": 16384,  # a query's working set is a few blocks
-    "log_queries": 0,
-}
 
 
 class Store:
@@ -58,10 +43,11 @@ class Store:
         """
         if self._client is not None:
             return self
-        with opening(self.settings.data_dir if self.settings.embedded else None):
-            client = self._connect()
+        with opening(self.settings.data_dir if self.settings.embedded else None, self.settings.address):
+            client = connect(self.settings)
             try:
-                client.command(f"CREATE DATABASE IF NOT EXISTS {self.settings.database}")
+                if not client.query(_DATABASE, parameters={"name": self.settings.database}).result_rows:
+                    client.command(f"CREATE DATABASE IF NOT EXISTS {self.settings.database}")
                 client.database = self.settings.database
             except BaseException:
                 client.close()
@@ -103,20 +89,22 @@ class Store:
             token: names the insert; the same insert again under the same token adds nothing.
 
         Raises:
-            StoreError: it failed, or its outcome is unknown: read back before doing it again.
+            StoreUnavailableError: nothing was written; it may work later.
+            StoreInDoubtError: the outcome is unknown: read back before doing it again.
+            StoreError: it will not work until somebody acts.
         """
         rows = len(next(iter(columns.values())))
         if rows > INSERT_ROWS_MAX:
             raise StoreError(f"an insert of `{rows}` rows would not be one block", where=table, help="cut it before")
         types = self._types_of(table)
-        with ours(f"insert into `{table}`"):
+        with ours(self._doing(f"insert into `{table}`", writes=True)):
             self._open_client().insert(
                 table,
                 list(columns.values()),
                 column_names=list(columns),
                 column_type_names=[types[name] for name in columns],
                 column_oriented=True,
-                settings={**_ONE_BLOCK, "insert_deduplication_token": token},
+                settings=insert_settings(self.settings, token),
             )
 
     def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
@@ -125,12 +113,12 @@ class Store:
         Raises:
             StoreError: it failed.
         """
-        with ours(f"query `{_label(statement)}`"):
+        with ours(self._doing(f"query `{_label(statement)}`")):
             return [tuple(row) for row in self._open_client().query(statement, parameters=parameters).result_rows]
 
     def named(self, statement: str, **parameters: object) -> list[dict[str, Any]]:
         """Like `rows`, each row as a dictionary by column name."""
-        with ours(f"query `{_label(statement)}`"):
+        with ours(self._doing(f"query `{_label(statement)}`")):
             return list(self._open_client().query(statement, parameters=parameters).named_results())
 
     def command(self, statement: str) -> None:
@@ -139,7 +127,7 @@ class Store:
         Raises:
             StoreError: it failed.
         """
-        with ours(f"statement `{_label(statement)}`"):
+        with ours(self._doing(f"statement `{_label(statement)}`", writes=True)):
             self._open_client().command(statement)
 
     def note(self, migration: Migration) -> None:
@@ -155,22 +143,8 @@ class Store:
         if self.settings.embedded:
             release_code_pages()
 
-    def _connect(self) -> Client:
-        settings = self.settings
-        if settings.embedded:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
-            return clickhouse_connect.get_client(
-                interface="chdb",
-                path=str(settings.data_dir),
-                chdb_options=settings.engine_options(),
-                settings=dict(_EMBEDDED_SESSION),
-            )
-        return clickhouse_connect.get_client(
-            dsn=settings.url,
-            username=settings.user,
-            password=settings.secret(),
-            autogenerate_session_id=False,
-        )
+    def _doing(self, where: str, *, writes: bool = False) -> Doing:
+        return Doing(where, self.settings.address, writes)
 
     def _open_client(self) -> Client:
         if self._client is None:
