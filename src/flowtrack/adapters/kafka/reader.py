@@ -19,7 +19,7 @@ from flowtrack.adapters.kafka.faults import NOT_THERE, WAY_BARRED, broker_error
 from flowtrack.adapters.kafka.lag import LogOffsets, Place
 from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.replay import read_partition, record_of
-from flowtrack.adapters.kafka.settings import KafkaSettings
+from flowtrack.adapters.kafka.settings import KafkaSettings, Setting
 from flowtrack.adapters.kafka.status import SourceStatus
 from flowtrack.errors import BrokerError, RuntimeStateError
 from flowtrack.tracking.records import Record
@@ -30,6 +30,16 @@ _METADATA_S = 10.0
 _SESSION_TIMEOUT_MS = 6_000
 _HEARTBEAT_MS = 1_000
 _POLL_INTERVAL_MS = 300_000  # a takeover that loads much state, or a batch done in halves; the watchdog is quicker
+
+FETCHED_KBYTES_MAX = 16_384
+"""What a consumer holds fetched at most, beyond one answer of the broker: back-pressure instead of memory."""
+_FETCH: dict[str, Setting] = {
+    "queued.max.messages.kbytes": FETCHED_KBYTES_MAX,
+    "fetch.queue.backoff.ms": 20,  # once that much is held; by default a second, in which all of it is worked
+    # Compressed, a partition: small, so that a batch mixes partitions.  Outputs of one partition alone fill more than
+    # the five requests that may be in flight, and then librdkafka's thread spins until one is answered.
+    "fetch.message.max.bytes": 131_072,
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -79,7 +89,7 @@ class Reader:
         self._gained = gained
         self._lost = lost
         self._log = LogOffsets(settings)
-        own = {"auto.offset.reset": "error", "enable.partition.eof": True, "error_cb": self._on_error}
+        own = {**_FETCH, "auto.offset.reset": "error", "enable.partition.eof": True, "error_cb": self._on_error}
         self.consumer = Consumer(
             {
                 **settings.consumer(plan.group),
@@ -96,6 +106,7 @@ class Reader:
         self._beginnings = Beginnings(settings, plan, self._log, self.consumer, gaps_recorded=gaps_recorded)
         self.opening = Beginning({}, {})
         """Where the places of the last take-over or rewind began; taken note of by whoever commits."""
+        self._topics = {topic: topic for topic in plan.topics}  # records share these, instead of a text each
         self._next: dict[Place, int] = {}
         self._empty_to: dict[Place, int] = {}  # no records up to here: compacted away, or a transaction's marker
         self._silent: set[Place] = set()  # state partitions that have delivered nothing since they were taken over
@@ -318,21 +329,32 @@ class Reader:
 
     def _take(self, messages: list[Message[Any, Any]]) -> Batch:
         """Turn messages into records, leaving out those of partitions that have gone meanwhile."""
-        records, ends, following = [], {}, self._next
+        records: list[Record] = []
+        ends: dict[Place, int] = {}
+        at, expected = ("", -1), None
         for message in messages:
             error = message.error()
             if error is not None:
                 self._refuse(error, message)
                 continue
-            record = record_of(message)
-            place = (record.topic, record.partition)
-            expected = following.get(place)
-            if expected is None or record.offset < expected:
+            # Messages come in runs of one place: what belongs to the place is looked up once a run.
+            if message.partition() != at[1] or message.topic() != at[0]:
+                self._reach(at, expected, ends)
+                at = (self._topics[message.topic() or ""], message.partition() or 0)
+                expected = self._next.get(at)
+            offset = message.offset() or 0
+            if expected is None or offset < expected:
                 continue  # fetched before a rebalance or a rewind
-            ends[place] = following[place] = record.offset + 1
-            records.append(record)
+            expected = offset + 1
+            records.append(record_of(message, *at, offset))
+        self._reach(at, expected, ends)
         self._silent.difference_update(ends)
         return Batch(records, ends)
+
+    def _reach(self, place: Place, offset: int | None, ends: dict[Place, int]) -> None:
+        """Note up to where a run of messages has come, where it came any further."""
+        if offset is not None and offset > self._next[place]:
+            ends[place] = self._next[place] = offset
 
     def _refuse(self, error: KafkaError, message: Message[Any, Any]) -> None:
         place = (message.topic() or "", message.partition() or 0)

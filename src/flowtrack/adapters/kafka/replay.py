@@ -26,17 +26,24 @@ class _OpenTransactionError(BrokerError):
     """Not everything that is committed can be read yet."""
 
 
-def record_of(message: Message[Any, Any]) -> Record:
-    """Take a record out of a message of librdkafka."""
+def record_of(message: Message[Any, Any], topic: str, partition: int, offset: int) -> Record:
+    """Take a record out of a message of librdkafka, whose place the caller has looked up.
+
+    Made by `tuple.__new__`, which `Record(...)` calls too, but in Python: that would double the cost of this function,
+    which is called for every record there is.
+    """
     headers = message.headers()
-    return Record(
-        message.topic() or "",
-        message.partition() or 0,
-        message.offset() or 0,
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        tuple(headers) if headers else (),  # type: ignore[arg-type]  # read, they are pairs of str and bytes
+    return tuple.__new__(
+        Record,
+        (
+            topic,
+            partition,
+            offset,
+            message.timestamp()[1],
+            message.key(),
+            message.value(),
+            () if headers is None else tuple(headers),
+        ),
     )
 
 
@@ -66,7 +73,7 @@ def read_partition(settings: KafkaSettings, topic: str, partition: int, start: i
                 at_end = _is_end(message, f"{topic}/{partition}")
                 offset = message.offset() or 0
                 if not at_end and offset < end:
-                    yield record_of(message)
+                    yield record_of(message, topic, partition, offset)
                     offset += 1
                 if offset >= end:
                     return

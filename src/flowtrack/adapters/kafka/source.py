@@ -10,9 +10,11 @@ import os
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import structlog
@@ -36,6 +38,8 @@ _FAILURES_MAX = 3  # then it is not chance, and the batch is taken apart
 _TAKEOVER_S = 600.0  # loading state is work, not silence
 _LAG_EVERY_S = 5.0
 _BACKOFF_S = (0.05, 0.2, 1.0, 5.0)  # between batches that are undone one after the other
+
+_TOPIC_OF = attrgetter("topic")
 
 _log = structlog.get_logger(__name__)
 
@@ -297,9 +301,7 @@ class Source:
         worker = self._plan.name
         metrics.BATCHES.labels(worker).inc()
         metrics.OUTPUTS.labels(worker).inc(len(outputs))
-        topics = [topic for topic in self._plan.topics if any(at[0] == topic for at in batch.ends)]
-        for topic in topics:
-            count = len(batch.records) if len(topics) == 1 else sum(r.topic == topic for r in batch.records)
+        for topic, count in Counter(map(_TOPIC_OF, batch.records)).items():
             metrics.RECORDS.labels(worker, topic).inc(count)
 
     def _watch_lag(self) -> None:
