@@ -28,7 +28,7 @@ from flowtrack.tracking.snapshot import Snapshot
 from flowtrack.tracking.standing import Standings
 from flowtrack.tracking.state import PartitionState
 
-_NOW_US = 1_790_000_000_000_000
+NOW_US = 1_790_000_000_000_000
 _RECORDS = (
     ConsentData.model_validate({"record": "account", "kind": "account", "state": "open", "country": "KR"}),
     ConsentData.model_validate({"record": "terms", "kind": "terms", "state": "accepted"}),
@@ -58,7 +58,7 @@ def entries_of(number: int) -> list[Entry]:
     """A subject's three entries, with ids as the SDK makes them."""
     ids = random.Random(-number - 1)
     return [
-        entry_of(f"{ids.getrandbits(128):032x}", _NOW_US - (number % 900 + age) * DAY_US, data)
+        entry_of(f"{ids.getrandbits(128):032x}", NOW_US - (number % 900 + age) * DAY_US, data)
         for age, data in enumerate(_RECORDS)
     ]
 
@@ -66,7 +66,7 @@ def entries_of(number: int) -> list[Entry]:
 def measure(subjects: int, folder: Path) -> dict[tuple[str, str, str], float]:
     """One round."""
     before = resident_bytes()
-    state = PartitionState(Packing(), Standings(), judged_to_us=BEGINNING_US)
+    state = PartitionState(Packing(), Standings(), judged_to_us=BEGINNING_US, histories={})
     folded_s = 0.0
     for number in range(subjects):
         subject, entries = subject_of(number), entries_of(number)
@@ -81,9 +81,9 @@ def measure(subjects: int, folder: Path) -> dict[tuple[str, str, str], float]:
     snapshots.write(Snapshot(partition=0, cursor=3 * subjects, epoch="", packing=state.packing, histories=state.packed))
     written_s = time.monotonic() - begun
     begun = time.monotonic()
-    restored = snapshots.read(0, "")
+    restored = snapshots.read(0, "", 3 * subjects)
     restored_s = time.monotonic() - begun
-    if restored is None or len(restored.histories) != subjects:
+    if len(restored.histories) != subjects:
         raise AssertionError("the snapshot does not hold what was written")
     again = PartitionState(restored.packing, Standings(), judged_to_us=END_US, histories=restored.histories)
     wanted = [
@@ -92,7 +92,7 @@ def measure(subjects: int, folder: Path) -> dict[tuple[str, str, str], float]:
     ]
     begun = time.process_time()
     for key in wanted:
-        again.judge(key, _NOW_US)
+        again.judge(key, NOW_US)
     looked_up_us = (time.process_time() - begun) / len(wanted) * 1e6
     return {
         ("memory, a subject of three records", "B", "<= 300"): packed,

@@ -117,3 +117,9 @@ def test_judging_runs(tmp_path: Path) -> None:
     """The benchmark of judging from memory tells what a consent record and an event cost."""
     names = names_of(tiny(tmp_path, "judging"))
     assert names == ["consent record applied", "event, first third", "event, the rest"]
+
+
+def test_stored_state(tmp_path: Path) -> None:
+    """The benchmark of stored consent state runs, and tells memory, disk and time."""
+    names = names_of(tiny(tmp_path, "stored_state"))
+    assert {"open again", "the process's own memory grew by", "the store on disk, a subject"} <= set(names)

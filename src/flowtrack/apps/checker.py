@@ -15,6 +15,8 @@ from flowtrack.tracking.records import Topic
 
 if TYPE_CHECKING:
     from flowtrack.adapters.kafka.lag import GroupOffsets, LogOffsets
+    from flowtrack.adapters.snapshots.settings import SnapshotSettings
+    from flowtrack.tracking.snapshot import Snapshots
 
 
 # A batch makes tens of thousands of tuples that hold no cycles; by default every 700 more of them start a collection.
@@ -37,7 +39,6 @@ def run() -> int:
     from flowtrack.adapters.kafka.settings import KafkaSettings
     from flowtrack.adapters.kafka.window import Window
     from flowtrack.adapters.kafka.worker import run_worker
-    from flowtrack.adapters.snapshots.folder import SnapshotFolder
     from flowtrack.adapters.snapshots.settings import SnapshotSettings
     from flowtrack.apps.checker_metrics import CheckerMetrics
     from flowtrack.apps.keys import PolicySettings
@@ -61,7 +62,7 @@ def run() -> int:
         judged_before=partial(_judged_before, group, LogOffsets(kafka)),
         epoch=kafka.epoch,
         noted=lambda partition: group.notes([(Topic.EVENTS, partition), (Topic.CONSENTS, partition)]),
-        snapshots=None if state.dir is None else SnapshotFolder(state.dir),
+        snapshots=_snapshots(state),
     )
     REGISTRY.register(CheckerMetrics(checker, rulebook))
     REGISTRY.register(RolloutMetrics(rulebook))
@@ -87,6 +88,18 @@ def run() -> int:
         http_port=port,
         ready_file=Path(ready_file) if ready_file else None,
     )
+
+
+def _snapshots(settings: SnapshotSettings) -> Snapshots | None:
+    """Where consent state outlives the worker."""
+    from flowtrack.adapters.snapshots.folder import SnapshotFolder
+    from flowtrack.adapters.snapshots.stored import StoredStates
+
+    if settings.dir is None:
+        return None
+    if settings.histories == "disk":
+        return StoredStates(settings.dir, settings.recent_subjects)
+    return SnapshotFolder(settings.dir)
 
 
 def _judged_before(group: GroupOffsets, log: LogOffsets, partition: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from flowtrack.domain.consent import ConsentRecord
@@ -28,10 +29,9 @@ from flowtrack.tracking.answers import (
     situation_definition,
 )
 from flowtrack.tracking.late import LateKnowledge
-from flowtrack.tracking.packing import Packing
 from flowtrack.tracking.records import Output, Record, Topic
 from flowtrack.tracking.rulebook import Rulebook
-from flowtrack.tracking.snapshot import Snapshot, Snapshots
+from flowtrack.tracking.snapshot import Snapshot, Snapshots, empty
 from flowtrack.tracking.standing import Standings
 from flowtrack.tracking.state import PartitionState
 from flowtrack.wire.cloudevents import structured
@@ -94,31 +94,36 @@ class Checker:
     def resume_from(self, partition: int, committed: int) -> int:
         """Restore the partition's snapshot; what came after it is folded by `assigned`."""
         self._restored.pop(partition, None)
-        snapshot = None if self._snapshots is None else self._snapshots.read(partition, self._epoch)
-        if snapshot is None or snapshot.cursor > committed:
+        if self._snapshots is None:
             return 0
-        self._restored[partition] = snapshot
+        snapshot = self._restored[partition] = self._snapshots.read(partition, self._epoch, committed)
         return snapshot.cursor
 
     def assigned(self, partition: int, history: Iterable[Record]) -> None:
         """Fold the consents that were applied before; what cannot be read was dead-lettered then."""
-        snapshot = self._restored.pop(partition, None)
+        snapshot = self._restored.pop(partition, None) or empty(partition, self._epoch)
         self._late.assigned(partition, self._noted(partition), resumed=self._judged_before(partition))
         state = PartitionState(
-            Packing() if snapshot is None else snapshot.packing,
+            snapshot.packing,
             self._standings,
             judged_to_us=self._late.horizon_us(partition),
-            histories=None if snapshot is None else snapshot.histories,
+            histories=snapshot.histories,
         )
-        state.cursor = 0 if snapshot is None else snapshot.cursor
-        for record in history:
-            state.cursor = record.offset + 1
-            try:
+        state.cursor = snapshot.cursor
+        for number, record in enumerate(history, 1):
+            state.read(record.offset + 1)
+            with suppress(ContractError):  # its dead letter was written when it was first met
                 self._fold(state, record)
-            except ContractError:
-                continue  # its dead letter was written when it was first met
+            if number % SNAPSHOT_EVERY == 0:
+                self._keep_folded(partition, state)
         state.keep()
         self._states[partition] = state
+
+    def _keep_folded(self, partition: int, state: PartitionState) -> None:
+        """On the way through a long history: forget how to undo it, and write what has come together."""
+        state.keep()
+        if self._snapshots is not None and self._snapshots.by_part:
+            self._keep_snapshot(partition, state)
 
     def revoked(self, partition: int) -> None:
         """Leave a snapshot for whoever owns the partition next on this machine, and forget it."""
@@ -127,6 +132,8 @@ class Checker:
         if state is not None:
             state.undo()  # what was not committed is for the next owner to read
             self._keep_snapshot(partition, state)
+        if self._snapshots is not None:
+            self._snapshots.release(partition)
 
     def _keep_snapshot(self, partition: int, state: PartitionState) -> None:
         if self._snapshots is None or not state.changes:

@@ -103,6 +103,10 @@ class Packing:
         self._scope_numbers = {text: number for number, text in enumerate(scopes)}
         self._policies: list[UsagePolicy | None] = [_scope_of(text) for text in scopes]
 
+    def words(self) -> dict[str, list[str]]:
+        """The words behind the numbers in packed histories: what another `Packing` is made with to read them."""
+        return {"records": self.records.words, "countries": self.countries.words, "scopes": self.scopes}
+
     def pack(self, judged_minute: int, history: Sequence[Entry]) -> bytes:
         """A subject's history as bytes."""
         firsts: dict[str, int] = {}
@@ -224,6 +228,11 @@ def judged_minute(packed: bytes) -> int:
 def with_judged_minute(packed: bytes, minute: int) -> bytes:
     """The same history with another minute."""
     return _MINUTE.pack(minute) + packed[_MINUTE.size :]
+
+
+def without_judged_minute(packed: bytes) -> bytes:
+    """What a history says, whoever was judged by it."""
+    return packed[_MINUTE.size :]
 
 
 def pattern_of(packed: bytes, count: int) -> bytes:

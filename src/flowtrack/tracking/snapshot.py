@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 from flowtrack.tracking.packing import Packing
 
@@ -20,6 +20,30 @@ _LENGTH = struct.Struct("<I")
 _SUBJECT_BYTES = 16
 _DIGEST_BYTES = 16
 _CHUNK = 8_192
+
+
+class HistoryStore(Protocol):
+    """What takes the place of a dictionary from a subject's bytes to its packed history."""
+
+    def __len__(self) -> int:
+        """How many subjects there are."""
+        ...
+
+    def __setitem__(self, subject: bytes, packed: bytes, /) -> None:
+        """Keep a subject's history."""
+        ...
+
+    def get(self, subject: bytes, default: Any = None, /) -> Any:  # noqa: ANN401 - as a dictionary's
+        """A subject's history, or the default."""
+        ...
+
+    def pop(self, subject: bytes, default: Any = None, /) -> Any:  # noqa: ANN401 - as a dictionary's
+        """Take back a subject that was not there before."""
+        ...
+
+
+Histories = dict[bytes, bytes] | HistoryStore
+"""Packed histories by the subject's bytes: all in memory, or in a store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +56,36 @@ class Snapshot:
     epoch: str
     """Which life of the broker the cursor is of."""
     packing: Packing
-    histories: dict[bytes, bytes]
+    histories: Histories
 
 
 class Snapshots(Protocol):
     """Where snapshots are kept."""
 
+    @property
+    def by_part(self) -> bool:
+        """Whether writing costs only what changed since the last time, not the whole state."""
+        ...
+
     def write(self, snapshot: Snapshot) -> None:
         """Keep a snapshot in place of the partition's earlier one, all of it or nothing."""
         ...
 
-    def read(self, partition: int, epoch: str) -> Snapshot | None:
-        """The partition's snapshot of the broker's present life; None where there is none that can be used."""
+    def read(self, partition: int, epoch: str, committed: int) -> Snapshot:
+        """The partition's snapshot: of the broker's present life, and not ahead of what is committed.
+
+        Where there is none that can be used it is empty, and its cursor 0.
+        """
         ...
+
+    def release(self, partition: int) -> None:
+        """The partition goes to another worker; harmless where it was not read."""
+        ...
+
+
+def empty(partition: int, epoch: str) -> Snapshot:
+    """The state before any record, in memory."""
+    return Snapshot(partition, 0, epoch, Packing(), {})
 
 
 class DamagedSnapshotError(Exception):
@@ -53,20 +94,20 @@ class DamagedSnapshotError(Exception):
 
 def encoded(snapshot: Snapshot) -> Iterator[bytes]:
     """A snapshot as bytes, piece by piece; the last piece is a checksum of the others."""
+    histories = snapshot.histories
+    if not isinstance(histories, dict):
+        raise TypeError("histories that are not in memory are no matter of a file")
     digest = blake2b(digest_size=_DIGEST_BYTES)
-    packing = snapshot.packing
     head = json.dumps(
         {
             "partition": snapshot.partition,
             "cursor": snapshot.cursor,
             "epoch": snapshot.epoch,
-            "subjects": len(snapshot.histories),
-            "records": packing.records.words,
-            "countries": packing.countries.words,
-            "scopes": packing.scopes,
+            "subjects": len(histories),
+            **snapshot.packing.words(),
         }
     ).encode()
-    for piece in (_MAGIC + _LENGTH.pack(len(head)) + head, *_pieces(snapshot.histories)):
+    for piece in (_MAGIC + _LENGTH.pack(len(head)) + head, *_pieces(histories)):
         digest.update(piece)
         yield piece
     yield digest.digest()

@@ -11,6 +11,7 @@ from typing import Any
 from flowtrack.domain.history import Entry, with_entry, without_entry
 from flowtrack.domain.instants import BEGINNING_US, END_US
 from flowtrack.tracking.packing import EMPTY, HEAD, Packing, judged_minute, with_judged_minute
+from flowtrack.tracking.snapshot import Histories
 from flowtrack.tracking.standing import Forms, Standing, Standings
 
 PRODUCERS_MAX = 50_000
@@ -28,7 +29,7 @@ class PartitionState:
         packing: of the histories.
         standings: shared by the partitions of a worker.
         judged_to_us: the latest time of an event that others judged here.
-        histories: as a snapshot held them.
+        histories: as a snapshot held them, packed by `packing`; changed as records come.
     """
 
     def __init__(
@@ -37,17 +38,17 @@ class PartitionState:
         standings: Standings,
         *,
         judged_to_us: int,
-        histories: dict[bytes, bytes] | None = None,
+        histories: Histories,
     ) -> None:
         self.packing = packing
         self._forms = Forms(packing, standings)
         self._judged_to_us = judged_to_us
         """The latest time of an event that others judged here before; `BEGINNING_US` for none, `END_US` where nobody
         knows.  Up to there an event may be a repeat of theirs, and a subject not seen yet may have been judged."""
-        self._packed: dict[bytes, bytes] = {} if histories is None else histories
+        self._packed = histories
         """Histories as bytes, by the subject's bytes."""
         self._numbers: dict[tuple[str, str], int] = {}
-        self._journal: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._journal: list[tuple[Any, Any, Any]] = []
         self.cursor = 0
         """Offset of the first consent record that is not in the state, as of the last commit."""
         self.changes = 0
@@ -66,7 +67,7 @@ class PartitionState:
         return len(self._packed)
 
     @property
-    def packed(self) -> dict[bytes, bytes]:
+    def packed(self) -> Histories:
         """What a snapshot holds: histories as bytes, by the subject's bytes."""
         return self._packed
 
@@ -175,7 +176,7 @@ class PartitionState:
     def _drop(self, table: dict[Any, Any], key: Any) -> None:  # noqa: ANN401 - as `_set`
         self._journal.append((table, key, table.pop(key)))
 
-    def _set(self, table: dict[Any, Any], key: Any, value: Any) -> None:  # noqa: ANN401 - one journal for all tables
+    def _set(self, table: Any, key: Any, value: Any) -> None:  # noqa: ANN401 - one journal for all tables
         self._journal.append((table, key, table.get(key, _ABSENT)))
         table[key] = value
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from flowtrack.tracking.snapshot import DamagedSnapshotError, Snapshot, decoded, encoded
+from flowtrack.tracking.snapshot import DamagedSnapshotError, Snapshot, decoded, empty, encoded
 
 _log = structlog.get_logger(__name__)
 
@@ -20,6 +20,8 @@ class SnapshotFolder:
     Args:
         folder: made when it is missing.
     """
+
+    by_part = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -48,20 +50,26 @@ class SnapshotFolder:
         finally:
             draft.unlink(missing_ok=True)
 
-    def read(self, partition: int, epoch: str) -> Snapshot | None:
-        """The partition's snapshot; None where there is none that can be used."""
+    def read(self, partition: int, epoch: str, committed: int) -> Snapshot:
+        """The partition's snapshot; an empty one where there is none that can be used."""
         path = self._path(partition)
         try:
             snapshot = decoded(path.read_bytes())
         except FileNotFoundError:
-            return None
+            return empty(partition, epoch)
         except (OSError, DamagedSnapshotError) as error:
             _log.warning("snapshot not used, the topic is folded anew", partition=partition, why=type(error).__name__)
-            return None
+            return empty(partition, epoch)
         if (snapshot.partition, snapshot.epoch) != (partition, epoch):
             _log.info("snapshot of another broker not used", partition=partition)
-            return None
+            return empty(partition, epoch)
+        if snapshot.cursor > committed:
+            _log.warning("snapshot ahead of what is committed not used", partition=partition)
+            return empty(partition, epoch)
         return snapshot
+
+    def release(self, partition: int) -> None:
+        """Nothing is held open."""
 
     def _path(self, partition: int) -> Path:
         return self._folder / f"consents-{partition}.snapshot"

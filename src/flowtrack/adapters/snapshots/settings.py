@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, Self
 
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,3 +17,14 @@ class SnapshotSettings(BaseSettings):
     dir: Path | None = None
     """A folder of the worker's own that outlives it, e.g. a volume; without one the consents are folded anew from
     their topic at every start."""
+    histories: Literal["memory", "disk"] = "memory"
+    """Where consent histories stand: all in memory with a snapshot in `dir`, or in an embedded store there, for more
+    subjects than memory holds."""
+    recent_subjects: int = Field(default=100_000, ge=1)
+    """With `disk`: subjects of each partition that are kept at hand."""
+
+    @model_validator(mode="after")
+    def _disk_has_a_folder(self) -> Self:
+        if self.histories == "disk" and self.dir is None:
+            raise ValueError("FLOWTRACK_STATE__HISTORIES=disk needs FLOWTRACK_STATE__DIR")
+        return self
