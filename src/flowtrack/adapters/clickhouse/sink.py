@@ -8,8 +8,17 @@ from flowtrack.tracking.ledger import Held, Situation
 from flowtrack.tracking.offsets import WINDOW_OFFSETS, Offsets
 from flowtrack.tracking.rows import CONSENTS, FLOWS, Block
 
+# What is gone by erasure or retention counts as held: delivered again, it stays out.
 _HIGH = {
-    table: f"SELECT epoch, source_partition, max(source_offset) FROM {table} GROUP BY epoch, source_partition"  # noqa: S608 - a table of ours, no value
+    table: f"""
+SELECT epoch, source_partition, max(high) FROM
+(
+    SELECT epoch, source_partition, max(source_offset) AS high FROM {table} GROUP BY epoch, source_partition
+    UNION ALL
+    SELECT epoch, source_partition, max(source_offset) FROM erased_offsets WHERE ledger = '{table}'
+    GROUP BY epoch, source_partition
+)
+GROUP BY epoch, source_partition"""  # noqa: S608 - a table of ours, no value
     for table in (FLOWS, CONSENTS)
 }
 # Gaps between the offsets of one source partition: where an offset does not follow the one before it.
@@ -21,8 +30,11 @@ SELECT before + 1, source_offset - 1 FROM
         OVER (ORDER BY source_offset ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS before
     FROM
     (
-        SELECT DISTINCT source_offset FROM {table}
+        SELECT source_offset FROM {table}
         WHERE epoch = {{epoch:String}} AND source_partition = {{partition:UInt16}} AND source_offset >= {{floor:Int64}}
+        UNION DISTINCT
+        SELECT source_offset FROM erased_offsets WHERE ledger = '{table}'
+          AND epoch = {{epoch:String}} AND source_partition = {{partition:UInt16}} AND source_offset >= {{floor:Int64}}
     )
 )
 WHERE source_offset > before + 1 ORDER BY source_offset"""  # noqa: S608 - a table of ours, no value

@@ -106,6 +106,8 @@ GROUP BY pack, rule, verdict HAVING flows > 0 ORDER BY pack, rule, verdict"""
 _OFFSETS = """
 SELECT epoch, source_partition, source_offset, 0 AS dead FROM flows
 UNION ALL
+SELECT epoch, source_partition, source_offset, 0 AS dead FROM erased_offsets WHERE ledger = 'flows'
+UNION ALL
 SELECT epoch, source_partition, source_offset, 1 AS dead FROM dead_letters WHERE topic = {topic:String}"""
 
 BUCKET_OFFSETS: Final = 65_536

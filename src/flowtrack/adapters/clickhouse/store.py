@@ -121,14 +121,19 @@ class Store:
         with ours(self._doing(f"query `{_label(statement)}`")):
             return list(self._open_client().query(statement, parameters=parameters).named_results())
 
-    def command(self, statement: str) -> None:
-        """Run a statement that answers nothing.
+    def command(self, statement: str, settings: Mapping[str, object] | None = None, **parameters: object) -> None:
+        """Run a statement that answers nothing; values go in as parameters (`{name:Type}`), never into the text.
+
+        Args:
+            statement: with its parameters' names in it.
+            settings: of the engine, for this statement alone.
+            **parameters: the values.
 
         Raises:
             StoreError: it failed.
         """
         with ours(self._doing(f"statement `{_label(statement)}`", writes=True)):
-            self._open_client().command(statement)
+            self._open_client().command(statement, parameters=parameters or None, settings=dict(settings or {}))
 
     def note(self, migration: Migration) -> None:
         """Write down that a migration has been applied."""
