@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from typer.testing import CliRunner
 
 from flowtrack.adapters.clickhouse.migrate import Migration, shipped
+from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.apps.cli import app
 from flowtrack.errors import StoreError
 from flowtrack.tracking.rows import COLUMNS
 
@@ -15,6 +20,19 @@ def test_migrations_are_applied_once(empty: Store) -> None:
     assert empty.migrate() == [migration.name for migration in shipped()]
     assert empty.migrate() == []
     assert empty.rows("SELECT count(), uniqExact(number) FROM migrations") == [(len(shipped()), len(shipped()))]
+
+
+def test_an_operator_migrates_from_the_command_line(
+    settings: ClickHouseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`flowtrack store migrate` makes the tables of the store that the settings name, and says which files it took."""
+    for name in ("url", "data_dir", "database"):
+        monkeypatch.setenv(f"FLOWTRACK_CLICKHOUSE__{name.upper()}", str(getattr(settings, name)))
+    if settings.password is not None:
+        monkeypatch.setenv("FLOWTRACK_CLICKHOUSE__PASSWORD", settings.secret())
+    applied = CliRunner().invoke(app, ["store", "migrate", "--json"])
+    assert json.loads(applied.stdout) == {"applied": [migration.name for migration in shipped()]}
+    assert CliRunner().invoke(app, ["store", "migrate"]).stdout == "nothing was missing\n"
 
 
 def test_a_new_migration_is_applied_alone(store: Store) -> None:

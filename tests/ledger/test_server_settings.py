@@ -63,14 +63,16 @@ def test_a_password_comes_from_a_file(tmp_path: Path) -> None:
 def test_an_insert_on_a_cluster_waits_for_a_quorum() -> None:
     """Embedded, on a server and on a cluster an insert is one block; only a cluster has a quorum to wait for."""
     url = "https://host:8443"
-    embedded = insert_settings(ClickHouseSettings(), "t")
-    server = insert_settings(ClickHouseSettings(url=url), "t")
-    cluster = insert_settings(ClickHouseSettings(url=url, cluster="main", timeout_s=10), "t")
+    embedded = insert_settings(ClickHouseSettings(), "t", read_back=True)
+    server = insert_settings(ClickHouseSettings(url=url), "t", read_back=True)
+    replicated = ClickHouseSettings(url=url, cluster="main", timeout_s=10)
+    cluster = insert_settings(replicated, "t", read_back=True)
     for settings in (embedded, server, cluster):
         assert (settings["async_insert"], settings["insert_deduplication_token"]) == (0, "t")
     assert "insert_quorum" not in embedded | server
     assert server["wait_end_of_query"] == 1
     assert (cluster["insert_quorum"], cluster["insert_quorum_parallel"]) == ("auto", 0)
+    assert insert_settings(replicated, "t", read_back=False)["insert_quorum_parallel"] == 1
     assert cluster["insert_quorum_timeout"] < 10_000  # the server knows the outcome before its client gives up
 
 

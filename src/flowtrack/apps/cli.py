@@ -14,6 +14,7 @@ import typer
 from flowtrack.apps.check_cli import check
 from flowtrack.apps.policy_cli import app as policy
 from flowtrack.apps.registry_cli import app as registry_app
+from flowtrack.apps.store_cli import app as store_app
 from flowtrack.apps.worker import WorkerKind
 from flowtrack.errors import FlowtrackError, PackError
 
@@ -38,6 +39,7 @@ app.add_typer(topics, name="topics")
 app.add_typer(policy, name="policy")
 app.add_typer(registry_app, name="registry")
 app.add_typer(deadletters, name="deadletters")
+app.add_typer(store_app, name="store")
 app.command("check")(check)
 
 DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]

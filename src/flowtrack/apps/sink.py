@@ -36,6 +36,7 @@ def run() -> int:
         StoreError: the store does not answer, or its migrations are not those of this version.
         BrokerError: Kafka does not answer, or the topics are not as they have to be.
     """
+    from flowtrack.adapters.clickhouse.cluster import refuse_split_partitions
     from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
     from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
     from flowtrack.adapters.clickhouse.sink import SinkStore
@@ -51,6 +52,7 @@ def run() -> int:
     ready_file = os.environ.get(READY_FILE)
     with Store(clickhouse) as written, Store(clickhouse) as asked:
         written.migrate()
+        refuse_split_partitions(written, clickhouse.cluster, kafka.partitions)
         writer = LedgerWriter(SinkStore(written), secrets.token_hex(8))
         ledger = ClickHouseLedger(asked, clock=partial(datetime.now, UTC), lag=lag_of(kafka))
         app = build_app(ledger, reason=lambda: "" if writer.partitions else "no partition taken over yet")

@@ -37,6 +37,7 @@ _EMBEDDED_SESSION = {
 }
 _CLUSTER_SESSION = {
     "select_sequential_consistency": 1,  # what a quorum has is seen, or the replica says that it has not caught up
+    "insert_quorum_parallel": 0,  # without which the setting above does nothing
     "fallback_to_stale_replicas_for_distributed_queries": 0,
     "skip_unavailable_shards": 0,  # never silently partial
     "distributed_product_mode": "global",  # a table of all shards inside a subquery means all shards
@@ -72,11 +73,16 @@ def connect(settings: ClickHouseSettings) -> Client:
     return client
 
 
-def insert_settings(settings: ClickHouseSettings, token: str) -> dict[str, Any]:
+def insert_settings(settings: ClickHouseSettings, token: str, *, read_back: bool) -> dict[str, Any]:
     """Give the settings of an insert: one block, there wholly or not at all, once under its token.
 
-    On a cluster the answer comes when the shard has it on a quorum of replicas, one insert after the other: only so can
-    a read be asked to see everything that was written (`select_sequential_consistency`).
+    On a cluster the answer comes when a quorum of the replicas has it.
+
+    Args:
+        settings: where the store is.
+        token: see `Store.insert`.
+        read_back: whether the writer asks the table what it holds.  Then, on a cluster, its inserts come one after the
+            other: only so can a read be asked to see all of them (`select_sequential_consistency`).
     """
     given: dict[str, Any] = {**_ONE_BLOCK, "insert_deduplication_token": token}
     if not settings.embedded:
@@ -85,7 +91,7 @@ def insert_settings(settings: ClickHouseSettings, token: str) -> dict[str, Any]:
         given |= {
             "distributed_foreground_insert": 1,
             "insert_quorum": settings.insert_quorum,
-            "insert_quorum_parallel": 0,
+            "insert_quorum_parallel": 0 if read_back else 1,
             "insert_quorum_timeout": settings.timeout_s * 500,  # ms: the server gives up before its client does
         }
     return given

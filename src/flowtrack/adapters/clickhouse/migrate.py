@@ -1,4 +1,9 @@
-"""Numbered migrations: each file is applied once, in order, and never changed afterwards."""
+"""Numbered migrations: each file is applied once, in order, and never changed afterwards.
+
+The files of the folder itself are the schema, the same for every store (`render` puts it for a cluster).  Those in
+`server/` are about users, which the embedded engine has not: roles, row policies, quotas.  They come after the others,
+and only where they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,12 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import NamedTuple, Protocol
 
+from flowtrack.adapters.clickhouse.render import Layout, layout_of
 from flowtrack.errors import StoreError
 
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 _END = re.compile(r";[ \t]*(?:--[^\n]*)?$", re.MULTILINE)
+_JOURNAL = "SELECT 1 FROM system.tables WHERE database = currentDatabase() AND name = 'migrations'"
 _CREATE_JOURNAL = """
 CREATE TABLE IF NOT EXISTS migrations
 (number UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
@@ -54,30 +61,37 @@ class Database(Protocol):
 
 def shipped() -> list[Migration]:
     """The migrations that come with this version, in order."""
-    folder = files("flowtrack.adapters.clickhouse.migrations")
-    found = [
-        Migration(int(match.group(1)), entry.name, entry.read_text(encoding="utf-8"))
-        for entry in folder.iterdir()
-        if (match := _NAME.match(entry.name))
-    ]
-    return sorted(found)
+    return _found("")
 
 
-def apply(database: Database, migrations: Iterable[Migration]) -> list[str]:
+def for_servers() -> list[Migration]:
+    """The migrations that only a server can have, in order; they follow the others."""
+    return _found("server/")
+
+
+def shipped_layout(database: str, cluster: str) -> Layout:
+    """Give the layout of a database whose schema is that of this version."""
+    every = (statement for migration in shipped() for statement in migration.statements())
+    return layout_of(database, cluster, [_CREATE_JOURNAL, *every])
+
+
+def apply(database: Database, migrations: Iterable[Migration], layout: Layout) -> list[str]:
     """Bring a database up to date, and give the names of what was applied.
 
-    A migration that failed half-way is applied again as a whole, so its statements say IF NOT EXISTS.
+    A migration that failed half-way is applied again as a whole, so its statements say IF NOT EXISTS.  Where nothing is
+    missing, nothing but reading is needed.
 
     Raises:
         StoreError: an applied file has changed since, or the database is ahead of this version.
     """
-    database.command(_CREATE_JOURNAL)
+    if not database.rows(_JOURNAL):
+        _run(database, _CREATE_JOURNAL, layout)
     applied = {
         str(name): str(checksum)
         for name, checksum in database.rows("SELECT name, any(checksum) FROM migrations GROUP BY name")
     }
     wanted = list(migrations)
-    unknown = sorted(set(applied) - {migration.name for migration in wanted})
+    unknown = sorted(set(applied) - {migration.name for migration in (*wanted, *for_servers())})
     if unknown:
         raise StoreError(
             f"the database has `{unknown[0]}`, which this version does not know",
@@ -90,10 +104,25 @@ def apply(database: Database, migrations: Iterable[Migration]) -> list[str]:
             _refuse_changed(migration, applied[migration.name])
             continue
         for statement in migration.statements():
-            database.command(statement)
+            _run(database, statement, layout)
         database.note(migration)
         done.append(migration.name)
     return done
+
+
+def _found(folder: str) -> list[Migration]:
+    here = files("flowtrack.adapters.clickhouse.migrations").joinpath(folder)
+    found = [
+        Migration(int(match.group(1)), f"{folder}{entry.name}", entry.read_text(encoding="utf-8"))
+        for entry in here.iterdir()
+        if (match := _NAME.match(entry.name))
+    ]
+    return sorted(found)
+
+
+def _run(database: Database, statement: str, layout: Layout) -> None:
+    for rendered in layout.rendered(statement):
+        database.command(rendered)
 
 
 def _refuse_changed(migration: Migration, checksum: str) -> None:

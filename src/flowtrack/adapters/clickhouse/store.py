@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from flowtrack.adapters.clickhouse.connect import INSERT_ROWS_MAX, connect, insert_settings
 from flowtrack.adapters.clickhouse.faults import Doing, opening, ours
 from flowtrack.adapters.clickhouse.footprint import release_code_pages
-from flowtrack.adapters.clickhouse.migrate import Migration, apply, shipped
+from flowtrack.adapters.clickhouse.migrate import Migration, apply, for_servers, shipped, shipped_layout
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.errors import StoreError
 
@@ -20,6 +20,10 @@ from flowtrack.errors import StoreError
 _DATABASE = "SELECT 1 FROM system.databases WHERE name = {name:String}"
 # Dictionaries are made by the engine, which does it several times as fast as its client.
 _LOW_CARDINALITY = re.compile(r"LowCardinality\((\w+)\)")
+
+
+READ_BACK = frozenset({"flows", "consents", "judgements"})
+"""Tables that the sink asks what they hold, before it writes and after an outcome in doubt."""
 
 
 class Store:
@@ -32,6 +36,8 @@ class Store:
     def __init__(self, settings: ClickHouseSettings) -> None:
         self.settings = settings
         self._client: Client | None = None
+        self.layout = shipped_layout(settings.database, settings.cluster)
+        """Which tables hold the rows, for statements that are about how rows rest."""
         self._types: dict[str, dict[str, str]] = {}
 
     def open(self) -> Self:
@@ -47,7 +53,7 @@ class Store:
             client = connect(self.settings)
             try:
                 if not client.query(_DATABASE, parameters={"name": self.settings.database}).result_rows:
-                    client.command(f"CREATE DATABASE IF NOT EXISTS {self.settings.database}")
+                    client.command(f"CREATE DATABASE IF NOT EXISTS {self.settings.database}{self.layout.everywhere}")
                 client.database = self.settings.database
             except BaseException:
                 client.close()
@@ -76,7 +82,9 @@ class Store:
         Raises:
             StoreError: an applied file has changed, the database is ahead, or a statement failed.
         """
-        done = apply(self, shipped() if migrations is None else migrations)
+        if migrations is None:
+            migrations = shipped() + (for_servers() if self.settings.manage_roles else [])
+        done = apply(self, migrations, self.layout)
         self._slim()
         return done
 
@@ -104,7 +112,7 @@ class Store:
                 column_names=list(columns),
                 column_type_names=[types[name] for name in columns],
                 column_oriented=True,
-                settings=insert_settings(self.settings, token),
+                settings=insert_settings(self.settings, token, read_back=table in READ_BACK),
             )
 
     def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
