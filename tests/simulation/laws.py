@@ -296,9 +296,9 @@ def _alerts_count_findings(_world: World, _undisturbed: Undisturbed, written: Wr
 def _suspects_follow_the_numbers(world: World, _undisturbed: Undisturbed, written: Written) -> Iterator[str]:
     """No needless suspect: a number above its producer's last, as far as this owner of the partition knows.
 
-    Who took over a partition that others judged does not know their numbers: there every event may be a suspect.
+    Who took over a partition that others judged does not know their numbers: there every event may be a suspect.  What
+    they judged in batches that were undone counts: their notes do not tell it apart.
     """
-    firsts: dict[int, object] = {}
     flagged = {(item.partition, item.offset): item for _, item in written.decisions}
     last: dict[tuple[int, int, str, str], int] = {}
     for record, takeover in world.judged:
@@ -307,8 +307,7 @@ def _suspects_follow_the_numbers(world: World, _undisturbed: Undisturbed, writte
             continue
         epoch, dot, number = (decode_event(record.value).sequence or "").partition(".")
         key = (record.partition, takeover, item.source, epoch)
-        begins = takeover if record.offset == 0 else None
-        inherited = firsts.setdefault(record.partition, begins) != takeover
+        inherited = world.first_tries[record.partition] != takeover
         known = last.get(key)
         wanted = not dot or known is None or int(number) <= known
         if dot and (known is None or int(number) > known):

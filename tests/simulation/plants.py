@@ -13,7 +13,6 @@ from flowtrack.tracking import rows
 from flowtrack.tracking.alerter import Alerter
 from flowtrack.tracking.check import Checker
 from flowtrack.tracking.ledger import Draft, LedgerStore, LedgerWriter
-from flowtrack.tracking.offsets import Offsets
 from flowtrack.tracking.records import Output, Record
 from flowtrack.tracking.rulebook import Rulebook
 from flowtrack.tracking.state import PartitionState
@@ -93,10 +92,9 @@ class _KeepsRevokedState(Checker):
         self._left: dict[int, PartitionState] = {}
 
     def assigned(self, partition: int, history: Iterable[Record]) -> None:
+        super().assigned(partition, history)
         if partition in self._left:
             self._states[partition] = self._left[partition]
-        else:
-            super().assigned(partition, history)
 
     def revoked(self, partition: int) -> None:
         self._left[partition] = self._states[partition]
@@ -142,8 +140,16 @@ class _WritesDeadLettersOnce(Checker):
 class _ForgetsTakeovers(Checker):
     """A new owner takes it that nothing was judged before it."""
 
-    def __init__(self, rulebook: Rulebook, partitions: int, _before: Callable[[int], bool], epoch: str = "") -> None:
-        super().__init__(rulebook, partitions, lambda _: False, epoch)
+    def __init__(self, rulebook: Rulebook, partitions: int, *_: object, **__: object) -> None:
+        super().__init__(rulebook, partitions, lambda _: False)
+
+
+class _TakesNotesForAll(Checker):
+    """What the last commit notes is taken for all that was judged, also behind a plain checkpoint."""
+
+    def __init__(self, *args: Any, seen_early: bool, **kwargs: Any) -> None:
+        del seen_early
+        super().__init__(*args, **kwargs)
 
 
 class _CountsAgain(Alerter):
@@ -226,13 +232,6 @@ def _strictly_before(self: PartitionState, subject: str, effect_us: int) -> bool
     return _reaches_back(self, subject, effect_us + 60_000_001)  # judged events may be kept to the minute
 
 
-def _above_the_mark(self: Offsets, offset: int) -> bool:
-    """The highest offset alone says what is held."""
-    new = offset > self.high
-    self.high = max(self.high, offset)
-    return new
-
-
 def _from_the_new_instant(self: PartitionState, subject: str, entry: Any) -> int:
     """A record that replaces another counts from its own instant on."""
     _add(self, subject, entry)
@@ -252,7 +251,6 @@ def plants() -> Iterator[Plant]:
     """All of them."""
     yield Plant("commits before inserting", Logic(writer=_CommitsBeforeInserting))
     yield Plant("marks as held before inserting", Logic(writer=_MarksBeforeInserting))
-    yield Plant("keeps no gaps", Logic(), transactional=False, patch=Patch(Offsets, "take", _above_the_mark))
     yield Plant("trusts the second insert", Logic(writer=_TrustsTheSecondInsert))
     yield Plant("uses tokens of an earlier life", Logic(writer=_ReusesTokens))
     yield Plant("forgets to undo", Logic(checker=_ForgetsToUndo))
@@ -262,6 +260,7 @@ def plants() -> Iterator[Plant]:
     yield Plant("shares producers' numbers", Logic(checker=_SharesNumbers))
     yield Plant("writes dead letters once", Logic(checker=_WritesDeadLettersOnce))
     yield Plant("forgets what others judged", Logic(checker=_ForgetsTakeovers))
+    yield Plant("takes notes for all", Logic(checker=_TakesNotesForAll), transactional=False)
     yield Plant("counts aborted findings", Logic(alerter=_CountsAgain))
     yield Plant("recalls no alerts", Logic(alerter=_RecallsNothing))
     yield Plant("tells before the commit", Logic(alerter=_TellsEarly))

@@ -83,6 +83,22 @@ def test_offsets_of_a_transaction_count_with_it(broker: MemoryBroker) -> None:
     assert broker.committed("group", [IN]) == {IN: 3}
 
 
+def test_a_commit_says_what_goes_with_it(broker: MemoryBroker) -> None:
+    """A note counts with its commit, in a transaction or not, until the next commit of its place."""
+    member = broker.join("g", ["in"])
+    settled(member)
+    member.commit({IN: 1, ("in", 1): 1}, {IN: "one"})
+    assert broker.notes("g", [IN, ("in", 1)]) == {IN: "one"}
+    producer = broker.producer("p")
+    producer.begin()
+    producer.send_offsets(member, {IN: 2}, {IN: "two"})
+    assert broker.notes("g", [IN]) == {IN: "one"}
+    producer.commit()
+    assert broker.notes("g", [IN]) == {IN: "two"}
+    member.commit({IN: 3})
+    assert broker.notes("g", [IN]) == {}
+
+
 def test_a_member_that_was_given_up_is_fenced(broker: MemoryBroker) -> None:
     """Neither its plain commits nor those in a transaction are taken, until it has joined again."""
     member, other = broker.join("group", ["in"]), broker.join("group", ["in"])

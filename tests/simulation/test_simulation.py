@@ -21,7 +21,7 @@ PARTS = 4
 """So that several processes can share the search."""
 
 # What the simulator has found in the logic and is not mended yet: law, and why it breaks.
-UNMARKED = "what a checkpoint wrote and did not commit was judged already, and the next owner writes no marker"
+COMPACTED = "published again under its key with a later time, a record is compacted away before a takeover"
 UNFENCED = "a sink that slept through its eviction writes what it fetched: nothing fences its insert"
 
 
@@ -42,8 +42,8 @@ def test_laws_hold_exactly_once(part: int) -> None:
 
 def test_laws_hold_with_plain_checkpoints() -> None:
     """Where outputs are seen before they are committed, every event still stands once, with what belongs to it."""
-    plots = [Plot(seed, transactional=False) for seed in range(RUNS // 8)]
-    assert not _unknown(plots, "verdicts are the same", "situations are defined")
+    plots = [Plot(seed, transactional=False) for seed in (182, 307, 325, 449, 660, *range(RUNS // 8))]
+    assert not _unknown(plots)
 
 
 def test_laws_hold_while_the_consents_are_compacted() -> None:
@@ -54,10 +54,10 @@ def test_laws_hold_while_the_consents_are_compacted() -> None:
 @pytest.mark.parametrize(
     ("plot", "law", "why"),
     [
-        (Plot(182, transactional=False), "verdicts are the same", UNMARKED),
+        (Plot(747, compaction=True), "verdicts are the same", COMPACTED),
         (Plot(318, zombie_sinks=True), "every event stands once", UNFENCED),
     ],
-    ids=["checkpoint", "zombie-sink"],
+    ids=["compaction", "zombie-sink"],
 )
 def test_what_was_found_is_mended(plot: Plot, law: str, why: str) -> None:
     """The plots in which the simulator found the logic wrong break no law any more."""

@@ -136,17 +136,21 @@ class Worker:
     def _close(self, batch: Batch) -> Steps:
         try:
             outputs = self.processor.process(batch.records)
+            notes = self._notes(batch)
+            self._world.tried(self.name, batch.records)
             self._world.poison(self.job.kind, batch.records)
         except Exception as error:
             self.processor.aborted()
             raise ProcessingError from error
         yield "processed"
-        yield from self._finish(batch, outputs)
+        yield from self._finish(batch, outputs, notes)
 
-    def _finish(self, batch: Batch, outputs: list[Output]) -> Steps:
-        close = self._transaction if self._producer is not None else self._checkpoint
+    def _notes(self, batch: Batch) -> dict[Place, str]:
+        return {at: self.processor.note(at[1]) for at in batch.ends}
+
+    def _finish(self, batch: Batch, outputs: list[Output], notes: Mapping[Place, str]) -> Steps:
         try:
-            yield from close(outputs, batch)
+            yield from self._writing(outputs, batch, notes)
         except UndoneError:
             self.processor.aborted()
             raise
@@ -172,7 +176,8 @@ class Worker:
         except ProcessingError as error:
             if self._on_poison is None or not isinstance(error.__cause__, Exception):
                 raise Ended from error
-            yield from self._finish(batch, self._on_poison(batch.records[0], error.__cause__))
+            outputs = self._on_poison(batch.records[0], error.__cause__)
+            yield from self._finish(batch, outputs, self._notes(batch))
 
     # ------------------------------------------------------------------------------------------------------ reader
 
@@ -191,6 +196,24 @@ class Worker:
             self.processor.assigned(partition, self.history(partition, begins))
             self._world.taken_over(self.name, partition)
             yield "assigned"
+        yield from self._write_opening()
+
+    def _write_opening(self) -> Steps:
+        """Commit where places begin that have no commit yet, so that a note goes with each from the first on."""
+        while not self._world.embedded:
+            known = self._broker.committed(self.job.group, self._next, stable=False)
+            opening = Batch([], {at: begin for at, begin in self._next.items() if at not in known})
+            if not opening.ends:
+                return
+            try:
+                yield from self._writing([], opening, self._notes(opening))
+            except UndoneError:
+                yield "undone"
+                if not self._broker.is_current(self.member):
+                    return
+                yield from self._rewind()
+            else:
+                yield "opened"
 
     def begins(self, places: Sequence[Place]) -> dict[Place, int]:
         """Where to go on."""
@@ -266,7 +289,11 @@ class Worker:
 
     # ----------------------------------------------------------------------------------------------------- closing
 
-    def _transaction(self, outputs: list[Output], batch: Batch) -> Steps:
+    def _writing(self, outputs: list[Output], batch: Batch, notes: Mapping[Place, str]) -> Steps:
+        """Make outputs and offsets durable, as the job says."""
+        return (self._checkpoint if self._producer is None else self._transaction)(outputs, batch, notes)
+
+    def _transaction(self, outputs: list[Output], batch: Batch, notes: Mapping[Place, str]) -> Steps:
         producer = self._producer
         if producer is None:
             raise Ended
@@ -279,7 +306,7 @@ class Worker:
             yield "outputs sent"
             self._world.fail(UndoneError)
             try:
-                producer.send_offsets(self.member, batch.ends)
+                producer.send_offsets(self.member, batch.ends, notes)
             except GenerationFencedError as error:
                 raise UndoneError from error
             yield "offsets sent"
@@ -297,7 +324,7 @@ class Worker:
         if self._world.chance(0.01):
             raise Ended  # the acknowledgement was lost: the state is unknown
 
-    def _checkpoint(self, outputs: list[Output], batch: Batch) -> Steps:
+    def _checkpoint(self, outputs: list[Output], batch: Batch, notes: Mapping[Place, str]) -> Steps:
         self.undelivered = list(outputs)
         for part in (self._world.below(len(outputs)), len(outputs)):
             while len(outputs) - len(self.undelivered) < part:
@@ -307,7 +334,7 @@ class Worker:
         yield "outputs sent"
         self._world.fail(UndoneError)
         try:
-            self.member.commit(batch.ends)
+            self.member.commit(batch.ends, notes)
         except GenerationFencedError as error:
             raise UndoneError from error
         if self._world.chance(0.01):

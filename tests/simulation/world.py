@@ -24,6 +24,7 @@ from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.records import Output, Record, Topic
 from flowtrack.tracking.rows import CONSENTS, FLOWS, Block
 from flowtrack.tracking.rulebook import Rulebook
+from flowtrack.tracking.succession import judged_beyond
 from tests.simulation.day import FIRST_ARRIVAL_MS, PARTITIONS, POISON, REGISTRY, Arrival, day_of
 from tests.simulation.worker import Ended, Job, Worker
 
@@ -132,6 +133,8 @@ class World:
         self.arrived: list[Record] = []
         self.judged: list[tuple[Record, int]] = []
         """Events whose transaction was committed, in order, each with the number of its partition's takeover."""
+        self.first_tries: dict[int, int] = {}
+        """By partition, the number of the takeover after which an event of it was judged first, for good or not."""
         self._takeovers: dict[tuple[str, int], int] = {}
         self.workers: list[Worker] = []
         self.dead: list[Worker] = []
@@ -150,6 +153,11 @@ class World:
             Job("sink", (Topic.DECISIONS, Topic.DEADLETTERS, Topic.ALERTS), transactional=False),
             Job("alerter", (Topic.FINDINGS,), transactional),
         )
+
+    @property
+    def embedded(self) -> bool:
+        """Whether all is as on the embedded broker."""
+        return not self.plot.transactional
 
     # ------------------------------------------------------------------------------------------------------ chance
 
@@ -239,6 +247,12 @@ class World:
         """Note that a worker has loaded a partition's state."""
         self._takeovers[worker, partition] = self.steps
 
+    def tried(self, worker: str, records: Iterable[Record]) -> None:
+        """Note what a worker has judged and not closed yet."""
+        for record in records:
+            if record.topic == Topic.EVENTS:
+                self.first_tries.setdefault(record.partition, self._takeovers[worker, record.partition])
+
     def closed(self, worker: str, records: Iterable[Record]) -> None:
         """Note what a worker has closed for good."""
         self.judged += [
@@ -251,13 +265,8 @@ class World:
         self._names += 1
         name = f"{job.kind}-{self._names}"
         self._say("starts", name)
-        broker = self.broker
         if job.kind == "checker":
-            checker = self.logic.checker(
-                rulebook(),
-                PARTITIONS,
-                lambda p: any(broker.committed(job.group, [(Topic.EVENTS, p)], stable=False).values()),
-            )
+            checker = self._checker()
             worker = self.logic.worker(self, job, name, checker, checker.quarantine)
         elif job.kind == "sink":
             worker = self.logic.worker(self, job, name, self.logic.writer(self.ledger, name))
@@ -265,6 +274,23 @@ class World:
             alerter = self.logic.alerter(self.told.extend, clock=self._clock, recall=self._recall)
             worker = self.logic.worker(self, job, name, alerter)
         self.workers.append(worker)
+
+    def _checker(self) -> Checker:
+        """A checker that knows of its predecessors what `apps.checker` lets it know."""
+        broker, group = self.broker, self.jobs[0].group
+
+        def judged_before(partition: int) -> bool:
+            committed = broker.committed(group, [(Topic.EVENTS, partition)], stable=False)
+            return any(committed.values()) or broker.stable_end((Topic.DECISIONS, partition)) > 0
+
+        def noted(partition: int) -> Iterable[str]:
+            events: Place = (Topic.EVENTS, partition)
+            committed = broker.committed(group, [events], stable=False).get(events, 0)
+            if self.embedded and judged_beyond(broker.read((Topic.DECISIONS, partition), 0), committed):
+                return ()
+            return broker.notes(group, [events, (Topic.CONSENTS, partition)]).values()
+
+        return self.logic.checker(rulebook(), PARTITIONS, judged_before, noted=noted, seen_early=self.embedded)
 
     def _clock(self) -> datetime:
         return datetime.fromtimestamp(self.now_ms / 1000, UTC)
@@ -302,8 +328,12 @@ class World:
         worker.steps.close()
         self.workers.remove(worker)
         self.dead.append(worker)
+        lost: set[Place] = set()
         for output in worker.undelivered:
-            if self._chance.random() < 0.5:
+            at = (str(output.topic), output.partition)
+            if self._chance.random() < 0.3:
+                lost.add(at)  # and what follows it in the same log: a producer's records arrive in order
+            if at not in lost:
                 self.broker.send(output)
         worker.undelivered = []
 

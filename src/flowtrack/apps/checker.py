@@ -15,6 +15,7 @@ from flowtrack.tracking.records import Topic
 
 if TYPE_CHECKING:
     from flowtrack.adapters.kafka.lag import GroupOffsets, LogOffsets
+    from flowtrack.adapters.kafka.settings import KafkaSettings
     from flowtrack.adapters.snapshots.settings import SnapshotSettings
     from flowtrack.tracking.snapshot import Snapshots
 
@@ -61,8 +62,9 @@ def run() -> int:
         kafka.partitions,
         judged_before=partial(_judged_before, group, LogOffsets(kafka)),
         epoch=kafka.epoch,
-        noted=lambda partition: group.notes([(Topic.EVENTS, partition), (Topic.CONSENTS, partition)]),
+        noted=partial(_noted, group, kafka),
         snapshots=_snapshots(state),
+        seen_early=kafka.embedded,
     )
     REGISTRY.register(CheckerMetrics(checker, rulebook))
     REGISTRY.register(RolloutMetrics(rulebook))
@@ -100,6 +102,22 @@ def _snapshots(settings: SnapshotSettings) -> Snapshots | None:
     if settings.histories == "disk":
         return StoredStates(settings.dir, settings.recent_subjects)
     return SnapshotFolder(settings.dir)
+
+
+def _noted(group: GroupOffsets, kafka: KafkaSettings, partition: int) -> list[str]:
+    """What the last commits of a partition note; nothing where, behind a plain checkpoint, it is not all."""
+    from flowtrack.adapters.kafka.lag import LogOffsets
+    from flowtrack.adapters.kafka.replay import read_partition
+    from flowtrack.tracking.succession import judged_beyond
+
+    events, decisions = (Topic.EVENTS, partition), (Topic.DECISIONS, partition)
+    if kafka.embedded:
+        log = LogOffsets(kafka)
+        start, end = log.starts([decisions])[decisions], log.ends([decisions])[decisions]
+        committed = group.committed([events]).get(events, 0)
+        if judged_beyond(read_partition(kafka, *decisions, start, end), committed):
+            return []
+    return group.notes([events, (Topic.CONSENTS, partition)])
 
 
 def _judged_before(group: GroupOffsets, log: LogOffsets, partition: int) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from flowtrack.errors import BrokerError, RuntimeStateError
@@ -39,6 +40,7 @@ class _Transaction:
         self.state: Literal["open", "committed", "aborted"] = "open"
         self.places: set[Place] = set()
         self.offsets: dict[str, dict[Place, int]] = {}
+        self.notes: dict[str, dict[Place, str]] = {}
 
 
 class _Entry(NamedTuple):
@@ -95,6 +97,12 @@ class _Group:
         self.members: list[MemoryMember] = []
         self.preparing = False
         self.offsets: dict[Place, int] = {}
+        self.notes: dict[Place, str] = {}
+
+    def take(self, offsets: Mapping[Place, int], notes: Mapping[Place, str]) -> None:
+        """Note a commit."""
+        self.offsets.update(offsets)
+        self.notes.update({place: notes.get(place, "") for place in offsets})
 
 
 class MemoryMember:
@@ -111,14 +119,18 @@ class MemoryMember:
         """Hear of a rebalance, and take the next step of it; None where nothing changes."""
         return self._broker._poll(self)  # noqa: SLF001 - one thing in several classes
 
-    def commit(self, offsets: Mapping[Place, int]) -> None:
+    def commit(self, offsets: Mapping[Place, int], notes: Mapping[Place, str] = MappingProxyType({})) -> None:
         """Commit offsets outside of any transaction.
+
+        Args:
+            offsets: by place.
+            notes: what else each commit says (Kafka's metadata); a place that is left out says nothing any more.
 
         Raises:
             GenerationFencedError: the member has been given up, or a new generation has begun.
         """
         self._broker._check_generation(self)  # noqa: SLF001 - (likewise)
-        self._broker._groups[self.group].offsets.update(offsets)  # noqa: SLF001 - (likewise)
+        self._broker._groups[self.group].take(offsets, notes)  # noqa: SLF001 - (likewise)
 
     def leave(self) -> None:
         """Leave the group."""
@@ -146,8 +158,10 @@ class MemoryProducer:
         """Write a record in the transaction."""
         self._broker._append(output, self._check())  # noqa: SLF001 - (likewise)
 
-    def send_offsets(self, member: MemoryMember, offsets: Mapping[Place, int]) -> None:
-        """Have a member's offsets committed with the transaction.
+    def send_offsets(
+        self, member: MemoryMember, offsets: Mapping[Place, int], notes: Mapping[Place, str] = MappingProxyType({})
+    ) -> None:
+        """Have a member's offsets committed with the transaction, with notes as in `MemoryMember.commit`.
 
         Raises:
             GenerationFencedError: the member has been given up, or a new generation has begun.
@@ -156,6 +170,7 @@ class MemoryProducer:
         self._broker._check_generation(member)  # noqa: SLF001 - (likewise)
         if transaction is not None:
             transaction.offsets.setdefault(member.group, {}).update(offsets)
+            transaction.notes.setdefault(member.group, {}).update(notes)
 
     def commit(self) -> None:
         """End the transaction: everything of it counts."""
@@ -267,7 +282,7 @@ class MemoryBroker:
             log.append(None, transaction)
         if state == "committed":
             for group, offsets in transaction.offsets.items():
-                self._groups[group].offsets.update(offsets)
+                self._groups[group].take(offsets, transaction.notes[group])
 
     # ----------------------------------------------------------------------------------------------------- groups
 
@@ -290,6 +305,11 @@ class MemoryBroker:
         """Whether the group still counts on the member."""
         return member in self._groups[member.group].members
 
+    def is_current(self, member: MemoryMember) -> bool:
+        """Whether the member is of its group's present generation, so that it may commit."""
+        group = self._groups[member.group]
+        return member in group.members and member.generation == group.generation
+
     def committed(self, group: str, places: Iterable[Place], *, stable: bool = True) -> dict[Place, int]:
         """The committed offsets, where there are any.
 
@@ -306,6 +326,11 @@ class MemoryBroker:
             raise UnstableOffsetsError("a transaction holds offsets", where=f"group {group}", help="ask again")
         known = self._groups[group].offsets if group in self._groups else {}
         return {place: known[place] for place in sorted(wanted) if place in known}
+
+    def notes(self, group: str, places: Iterable[Place]) -> dict[Place, str]:
+        """What the last commits of some places say, where they say something."""
+        known = self._groups[group].notes if group in self._groups else {}
+        return {place: known[place] for place in places if known.get(place)}
 
     def _rebalance(self, group: _Group) -> None:
         if not group.preparing:
@@ -347,8 +372,7 @@ class MemoryBroker:
             yield from ((topic, p) for p in range(first, first + each + (index < more)))
 
     def _check_generation(self, member: MemoryMember) -> None:
-        group = self._groups[member.group]
-        if member not in group.members or member.generation != group.generation:
+        if not self.is_current(member):
             raise GenerationFencedError(
                 "the member is not of the group's generation",
                 where=f"group {member.group}",

@@ -62,6 +62,8 @@ class Checker:
         snapshots: where the state of partitions is kept between lives of a worker; without it nothing is kept.
         noted: what was noted with the last commits of a partition (`note`); without it the worst is assumed of what
             was judged before.
+        seen_early: whether outputs are seen before they are committed (a plain checkpoint), so that what was judged
+            in an aborted batch counts.
     """
 
     def __init__(
@@ -72,10 +74,13 @@ class Checker:
         epoch: str = "",
         snapshots: Snapshots | None = None,
         noted: Callable[[int], Iterable[str]] = lambda _partition: (),
+        *,
+        seen_early: bool = False,
     ) -> None:
         self._rulebook = rulebook
         self._late = LateKnowledge(rulebook)
         self._noted = noted
+        self._seen_early = seen_early
         self._partitions = partitions
         self._judged_before = judged_before
         self._epoch = epoch
@@ -187,8 +192,10 @@ class Checker:
         self._batch_counts.clear()
         self._defined.difference_update(self._newly_defined)
         self._newly_defined.clear()
-        for state in self._states.values():
+        for partition, state in self._states.items():
             state.undo()
+            if self._seen_early:
+                state.judged_by_others(self._late.horizon_us(partition))
 
     def note(self, partition: int) -> str:
         """What to commit with the batch in hand, for whoever owns the partition next."""

@@ -121,6 +121,10 @@ class PartitionState:
         """Whether events were judged here before this worker."""
         return self._judged_to_us > BEGINNING_US
 
+    def judged_by_others(self, up_to_us: int) -> None:
+        """Note that events up to a time may have been judged of which the subjects are not remembered."""
+        self._judged_to_us = max(self._judged_to_us, up_to_us)
+
     def reaches_back(self, subject: str, effect_us: int) -> bool:
         """Whether an event of the subject judged already may have happened at or after the instant.
 
