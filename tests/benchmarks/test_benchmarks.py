@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from benchmarks.backlog import Sample, slope
 from benchmarks.peers.answer import answering
 from benchmarks.peers.lineup import PEERS
 from flowtrack.domain.decision import Decision
@@ -97,6 +98,26 @@ def test_latency_runs(tmp_path: Path) -> None:
     }
     assert values["publish to readable, p50"][0] > 0
     assert next(each for name, each in values.items() if name.startswith("still on their way")) == [0.0]
+
+
+@pytest.mark.real_kafka
+@pytest.mark.slow
+@pytest.mark.timeout(WITHIN_S)
+@pytest.mark.usefixtures("kafka")
+def test_backlog_runs(tmp_path: Path) -> None:
+    """The benchmark of a backlog works all of it off, and tells the memory on the way, its peak and its slope."""
+    document = tiny(tmp_path, "backlog")
+    values = dict(zip(names_of(document), (each["values"][0] for each in document["figures"]), strict=True))
+    assert values["events of backlog"] == 5_000
+    assert 0 < values["resident memory after 10%"] <= values["resident memory at its peak"]
+    assert "slope from the first tenth on" in values
+
+
+def test_the_slope_is_that_of_the_samples() -> None:
+    """Memory that grows by 3 MiB a million events is told so; what came before the first counted one is left out."""
+    found = [Sample(0, 0), *(Sample(number * 100_000, 2**20 * 50 + number * 2**20 * 3 // 10) for number in range(1, 9))]
+    assert slope(found, 100_000) == pytest.approx(3, abs=1e-3)
+    assert slope(found[:1], 0) == 0
 
 
 def test_peers_write_what_the_checker_writes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ class Plan:
         state_topic: one of `topics`: folded into state before p's first batch, and read ahead of the others.
         windows: bounds what is in flight in output topics that have one.
         batch_records_max: records a batch, state records apart.
-        batch_wait_s: how long a batch may fill.
+        batch_wait_s: how long a batch may fill, the time counted in which the last one is worked.
         answer_within_s: an agent that takes longer over a call is dead, and the process leaves.
         stuck_after_s: with work to do and nothing committed for so long, while the broker answers, it leaves too.
     """

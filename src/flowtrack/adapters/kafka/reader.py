@@ -33,13 +33,14 @@ _POLL_INTERVAL_MS = 300_000  # a takeover that loads much state, or a batch done
 
 FETCHED_KBYTES_MAX = 16_384
 """What a consumer holds fetched at most, beyond one answer of the broker: back-pressure instead of memory."""
-_FETCH: dict[str, Setting] = {
+FETCH: dict[str, Setting] = {
     "queued.max.messages.kbytes": FETCHED_KBYTES_MAX,
     "fetch.queue.backoff.ms": 20,  # once that much is held; by default a second, in which all of it is worked
     # Compressed, a partition: small, so that a batch mixes partitions.  Outputs of one partition alone fill more than
     # the five requests that may be in flight, and then librdkafka's thread spins until one is answered.
     "fetch.message.max.bytes": 131_072,
 }
+"""How a reader's consumers fetch."""
 
 _log = structlog.get_logger(__name__)
 
@@ -89,7 +90,7 @@ class Reader:
         self._gained = gained
         self._lost = lost
         self._log = LogOffsets(settings)
-        own = {**_FETCH, "auto.offset.reset": "error", "enable.partition.eof": True, "error_cb": self._on_error}
+        own = {**FETCH, "auto.offset.reset": "error", "enable.partition.eof": True, "error_cb": self._on_error}
         self.consumer = Consumer(
             {
                 **settings.consumer(plan.group),
@@ -110,6 +111,7 @@ class Reader:
         self._next: dict[Place, int] = {}
         self._empty_to: dict[Place, int] = {}  # no records up to here: compacted away, or a transaction's marker
         self._silent: set[Place] = set()  # state partitions that have delivered nothing since they were taken over
+        self._fetched_s = 0.0  # when records were last taken from the consumer
         self._held = Batch([], {})  # fetched, and waiting for the state that it rests on
         self._state_until: dict[Place, int] | None = None  # where the state topic ended then; none: not asked yet
 
@@ -212,7 +214,8 @@ class Reader:
             BrokerError: a consumer failed for good.
         """
         if not self._held.records:
-            messages = self._consume(self.consumer, self._plan.batch_records_max, self._plan.batch_wait_s)
+            messages = self._consume(self.consumer, self._plan.batch_records_max, self._fill_s())
+            self._fetched_s = time.monotonic()
             self._hold(self._take(messages))
         if self._state is None:
             return self._release([], {})
@@ -220,6 +223,10 @@ class Reader:
         if not complete:
             return Batch(state.records, state.ends)
         return self._release(state.records, state.ends)
+
+    def _fill_s(self) -> float:
+        """Give how long the next batch may still fill: librdkafka has fetched on while the last one was worked."""
+        return max(0.0, self._fetched_s + self._plan.batch_wait_s - time.monotonic())
 
     def rewind(self) -> None:
         """Go back to the committed offsets, after a batch was undone.

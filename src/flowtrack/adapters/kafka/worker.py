@@ -252,7 +252,7 @@ def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept 
             and a finding.
         windows: bounds for output topics (the embedded broker keeps 5 MiB a partition).
         batch_records_max: records a batch, state records apart.
-        batch_wait_s: how long a batch may fill.
+        batch_wait_s: how long a batch may fill, the time counted in which the last one is worked.
         answer_within_s: a processor that takes longer over a batch is dead, and the process leaves.
         stuck_after_s: with work to do and nothing committed for so long while the broker answers, the process leaves.
         waits_for: says what the processor waits for, if anything; then the worker is not ready. Asked in any thread.
