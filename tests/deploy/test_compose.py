@@ -17,7 +17,8 @@ from tests.deploy.settings import variables
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"
 WORKERS = {"checker", "sink", "alerter"}
-JOBS = {"topics", "rules"}
+JOBS = {"topics", "rules", "tables"}
+CLUSTER = {"clickhouse-1-2", "clickhouse-2-1", "clickhouse-2-2", "keeper-1", "keeper-2", "keeper-3"}
 PINNED = re.compile(r"[\w./-]+:v?\d+(\.\d+){2,}[\w.-]*")
 PLACEHOLDER = re.compile(r"\$\{(\w+)(?:[:?-][^}]*)?\}")
 
@@ -138,18 +139,25 @@ def _composing() -> list[str]:
     return ["docker-compose"] if shutil.which("docker-compose") else []
 
 
-def test_compose_accepts_the_file(tmp_path: Path) -> None:
-    """Compose itself reads the file and gives it back with every image named."""
+@pytest.mark.parametrize("overlays", [["compose.yaml"], ["compose.yaml", "compose.cluster.yaml"]])
+def test_compose_accepts_the_files(tmp_path: Path, overlays: list[str]) -> None:
+    """Compose itself reads the file, and the cluster on top of it, and gives them back with every image named."""
     command = _composing()
     if not command:
         pytest.skip("no Compose: neither `docker compose` nor `docker-compose` is installed")
     copy = tmp_path / "deploy"
     shutil.copytree(DEPLOY, copy)
-    (copy / "secrets/clickhouse_password").write_text("of a test", encoding="utf-8")
+    for secret in ("clickhouse_password", "clickhouse_sink_password", "clickhouse_cluster_secret"):
+        (copy / "secrets" / secret).write_text("of a test", encoding="utf-8")
     pinned_only = {name: value for name, value in os.environ.items() if name not in pins()}
-    asked = [*command, "-f", str(copy / "compose.yaml"), "config"]
+    files = [argument for file in overlays for argument in ("-f", str(copy / file))]
+    asked = [*command, *files, "config"]
     read = subprocess.run(asked, check=False, capture_output=True, text=True, cwd=copy, env=pinned_only)
     assert read.returncode == 0, read.stderr
     understood = yaml.safe_load(read.stdout)["services"]
     assert understood["kafka"]["image"] == pins()["KAFKA_IMAGE"]
-    assert set(understood) == WORKERS | JOBS | {"kafka", "clickhouse", "alertmanager"}
+    servers = {"kafka", "clickhouse", "alertmanager"} | (CLUSTER if len(overlays) > 1 else set())
+    assert set(understood) == WORKERS | JOBS | servers
+    assert {understood[name]["image"] for name in servers if name.startswith("clickhouse")} == {
+        pins()["CLICKHOUSE_IMAGE"]
+    }

@@ -263,5 +263,7 @@ def test_a_database_that_is_up_to_date_is_only_read() -> None:
 
 def test_what_is_read_back_exists() -> None:
     """The tables whose inserts come one after the other are tables of the schema."""
-    every = "\n".join(rendered(SINGLE, shipped()))
+    database = Journal()
+    apply(database, shipped(), SINGLE)
+    every = "\n".join(database.statements)
     assert all(f"CREATE TABLE IF NOT EXISTS {table}\n" in every for table in READ_BACK)

@@ -49,7 +49,7 @@ AN_INSERT = {
     "who": (Fault.says(516, "AUTHENTICATION_FAILED", status=403), FINAL, 0, "FLOWTRACK_CLICKHOUSE__USER"),
     "may not": (Fault.says(497, "ACCESS_DENIED", status=403), FINAL, 0, "grant the role"),
     "reads only": (Fault.says(164, "READONLY"), FINAL, 0, "role of a writer"),
-    "no table": (Fault.says(60, "UNKNOWN_TABLE", status=404), FINAL, 0, "migrations"),
+    "no table": (Fault.says(60, "UNKNOWN_TABLE", status=404), FINAL, 0, "store migrate"),
     "unknown": (Fault.says(49, "LOGICAL_ERROR"), FINAL, 0, "engine's log"),
 }
 

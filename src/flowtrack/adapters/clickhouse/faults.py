@@ -21,8 +21,8 @@ from flowtrack.errors import RuntimeStateError, StoreError, StoreInDoubtError, S
 
 _LATER = "nothing to do here: it is tried again"
 _HELP = {
-    16: "apply the migrations: run `flowtrack worker sink` of this version, as a user that may change tables",
-    60: "apply the migrations: run `flowtrack worker sink` of this version, as a user that may change tables",
+    16: "run `flowtrack store migrate` of this version, as a user that may change tables",
+    60: "run `flowtrack store migrate` of this version, as a user that may change tables",
     62: "the server is older than this version of Flowtrack needs",
     81: "create the database, or set FLOWTRACK_CLICKHOUSE__DATABASE to the one that is there",
     115: "the server is older than this version of Flowtrack needs",

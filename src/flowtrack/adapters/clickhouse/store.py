@@ -22,8 +22,8 @@ _DATABASE = "SELECT 1 FROM system.databases WHERE name = {name:String}"
 _LOW_CARDINALITY = re.compile(r"LowCardinality\((\w+)\)")
 
 
-READ_BACK = frozenset({"flows", "consents", "judgements"})
-"""Tables that the sink asks what they hold, before it writes and after an outcome in doubt."""
+READ_BACK = frozenset({"flows", "consents", "judgements", "migrations"})
+"""Tables whose writer asks what they hold, before it writes and after an outcome in doubt."""
 
 
 class Store:
