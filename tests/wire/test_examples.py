@@ -12,12 +12,22 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from flowtrack.domain.consent import ConsentRecord, UsagePolicy
-from flowtrack.domain.decision import Alert, ConsentCopy, DeadLetter, Decision, Finding, Marker, SituationDefinition
+from flowtrack.domain.decision import (
+    Alert,
+    Amendment,
+    ConsentCopy,
+    DeadLetter,
+    Decision,
+    Finding,
+    Marker,
+    SituationDefinition,
+)
 from flowtrack.domain.event import Event
 from flowtrack.domain.registry import RegistryDocument
 from flowtrack.errors import ContractError
 from flowtrack.wire.decisions import (
     decode_alert,
+    decode_amendment,
     decode_dead_letter,
     decode_finding,
     decode_registry,
@@ -38,6 +48,7 @@ READERS: dict[str, tuple[type[BaseModel], Callable[[bytes], Any]]] = {
     "situation": (SituationDefinition, decode_tracked),
     "marker": (Marker, decode_tracked),
     "consent-copy": (ConsentCopy, decode_tracked),
+    "amendment": (Amendment, decode_amendment),
     "finding": (Finding, decode_finding),
     "alert": (Alert, decode_alert),
     "dead-letter": (DeadLetter, decode_dead_letter),

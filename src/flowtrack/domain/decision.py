@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, Field
 
 from flowtrack.domain.consent import ConsentData
 from flowtrack.domain.facts import Facts, Particulars
-from flowtrack.domain.model import Contract, Subject
+from flowtrack.domain.model import Contract, Name, Subject
 from flowtrack.domain.names import DeadLetterCode, Gap, Kind, Note, Reason, Verdict
 
 SEVERITIES = ("", "info", "low", "medium", "high", "critical")
@@ -114,6 +114,16 @@ class HistoryEntry(Contract):
     data: ConsentData
 
 
+class RuleUsed(Contract):
+    """One version of a pack or of a registry document that was in force."""
+
+    kind: Literal["policy", "registry"]
+    name: Name
+    version: Name
+    digest: Annotated[str, Field(min_length=1, max_length=128)]
+    """Of what was published: the same version may have been published again with other contents."""
+
+
 class Marker(Contract):
     """Late knowledge: everything before it on its partition was judged without it, everything after with it."""
 
@@ -128,6 +138,47 @@ class Marker(Contract):
     """The subject's whole consent history, after the change."""
     changed: str
     """`name@version` of the registry document or pack that changed; empty for consents."""
+    rules: list[RuleUsed] = []
+    """All that was in force when it was written, in the order of arrival: by these, events are judged anew."""
+
+
+class AmendedCategory(Contract):
+    """What judging anew changed for one category of an event."""
+
+    category: str
+    revision: int
+    """Of the answer that holds from now on."""
+    verdict_before: Verdict
+    verdict: Verdict
+    situation_before: SituationId
+    situation: SituationId
+    consent_before: str
+    consent: str
+
+
+class Amendment(Contract):
+    """What late knowledge changed about one event: the answer that was given, and the one that holds instead."""
+
+    type: Literal["amendment"]
+    cause: Literal["consent", "registry", "policy"]
+    changed: str
+    """As in the marker."""
+    event_id: str
+    service: str
+    subject: Subject
+    kind: Kind
+    happened_at: AwareDatetime
+    recorded_at: AwareDatetime
+    """From when on it is known."""
+    epoch: str
+    partition: int
+    """Where the event stood, as in its decision."""
+    offset: int
+    decision_offset: int
+    """Of the marker; with the event's place it names this amendment, which may come twice after a kill."""
+    pack: str
+    registry: str
+    categories: list[AmendedCategory]
 
 
 class Finding(Contract):

@@ -98,7 +98,7 @@ class PackDecider:
         pack = judge.pack
         self.judge = judge
         self.registry = registry
-        self._label = label
+        self.label = label
         self._vocabularies = pack.vocabularies
         self._resolver = Resolver(pack.vocabularies, registry, pack.services_named, pack.recipients_named)
         self._shapes: dict[Any, _Shape] = {}
@@ -153,7 +153,7 @@ class PackDecider:
             for each in self._resolver.resolve(kind, event, view)
         ]
         verdict = worst([each.judged.verdict for each in found])
-        return EventVerdict(verdict, self.judge.pack.label, self._label, found, _severity(found))
+        return EventVerdict(verdict, self.judge.pack.label, self.label, found, _severity(found))
 
     def _learn(self, key: Any, kind: Kind, event: Event, view: ConsentView, at_us: int) -> EventVerdict:  # noqa: ANN401 - see `_shape_key`
         """Decide an event, and remember its shape."""
@@ -294,17 +294,20 @@ def _category_verdict(resolved: Resolved, judged: Judged) -> CategoryVerdict:
     return bare._replace(consent=record)
 
 
-def _carrier(each: CategoryVerdict) -> Carrier:
+def carrier_of(verdict: str, reasons: Iterable[str], situation: Situation | None) -> Carrier:
     """Which consent record a verdict rests on: what permitted it, or what denied it."""
-    judged = each.judged
-    if Reason.OPTED_OUT in judged.reasons:
+    if Reason.OPTED_OUT in reasons:
         return Carrier.OPT_OUT
-    basis = each.situation.circumstances.basis if each.situation is not None else ""
-    if judged.verdict is Verdict.PERMIT:
+    basis = situation.circumstances.basis if situation is not None else ""
+    if verdict == Verdict.PERMIT:
         return _PERMITS.get(basis, Carrier.NONE)
-    if judged.verdict is Verdict.DENY and any(reason.startswith("consent_") for reason in judged.reasons):
+    if verdict == Verdict.DENY and any(reason.startswith("consent_") for reason in reasons):
         return Carrier.OWN
     return Carrier.NONE
+
+
+def _carrier(each: CategoryVerdict) -> Carrier:
+    return carrier_of(each.judged.verdict, each.judged.reasons, each.situation)
 
 
 def _record(carrier: Carrier, own: str, deemed: str, opt_out: str) -> str:

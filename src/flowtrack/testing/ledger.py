@@ -31,11 +31,11 @@ from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord, N
 from flowtrack.domain.decision import SEVERITIES, Alert, DeadLetter
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.domain.names import Verdict, worst
+from flowtrack.testing.ledger_amend import MemoryAmendments
 from flowtrack.tracking import rows as tables
 from flowtrack.tracking.ledger import Held, Situation
 from flowtrack.tracking.offsets import Offsets
 from flowtrack.tracking.records import Topic
-from flowtrack.tracking.rows import Block
 
 Row = dict[str, Any]
 
@@ -51,7 +51,7 @@ class Asked(NamedTuple):
     subject: str
 
 
-class MemoryLedger:
+class MemoryLedger(MemoryAmendments):
     """What the sink writes to (`tracking.ledger.LedgerStore`) and auditors ask (`audit.ledger.Ledger`), in memory.
 
     Args:
@@ -59,10 +59,9 @@ class MemoryLedger:
     """
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.tables: dict[str, list[Row]] = {table: [] for table in tables.COLUMNS}
+        super().__init__()
         self.audit_log: list[Asked] = []
         self._clock = clock
-        self._tokens: set[tuple[str, str]] = set()
 
     # ----------------------------------------------------------------------------------------- as the sink's store
 
@@ -76,15 +75,6 @@ class MemoryLedger:
     def situations(self) -> dict[Situation, bool]:
         """Give the situations that have a judgement, and whether with their definition."""
         return {key: bool(row["attributes"]) for key, row in self._judgements().items()}
-
-    def insert(self, block: Block, token: str) -> None:
-        """Insert a block; again under the same token adds nothing."""
-        if (block.table, token) in self._tokens:
-            return
-        self._tokens.add((block.table, token))
-        names = list(block.columns)
-        added = zip(*block.columns.values(), strict=True)
-        self.tables[block.table] += [dict(zip(names, values, strict=True)) for values in added]
 
     # ------------------------------------------------------------------------------------------- as auditors' ledger
 

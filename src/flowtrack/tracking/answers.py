@@ -21,6 +21,7 @@ from flowtrack.domain.decision import (
     Finding,
     HistoryEntry,
     Marker,
+    RuleUsed,
     SituationDefinition,
 )
 from flowtrack.domain.event import SERVICE_SOURCE, Event
@@ -213,7 +214,9 @@ def consent_copy(record: ConsentRecord, place: Place) -> bytes:
     )
 
 
-def consent_marker(subject: str, effect_us: int, history: tuple[Entry, ...], partition: int) -> bytes:
+def consent_marker(
+    subject: str, effect_us: int, history: tuple[Entry, ...], partition: int, rules: list[RuleUsed]
+) -> bytes:
     """A marker for a consent record that reaches back behind an event judged already, as JSON of `Marker`."""
     marker = Marker(
         type="marker",
@@ -223,6 +226,7 @@ def consent_marker(subject: str, effect_us: int, history: tuple[Entry, ...], par
         partition=partition,
         history=[_history_entry(entry) for entry in history],
         changed="",
+        rules=rules,
     )
     return encode(marker)
 

@@ -260,7 +260,8 @@ class Checker:
         if applied is not None:
             outputs.append(Output(DECISIONS, record.partition, key, consent_copy(applied, self._place(record))))
         if effect_us is not None and state.reaches_back(subject, effect_us):
-            marker = consent_marker(subject, effect_us, state.history(subject), record.partition)
+            rules = self._rulebook.edition.rules_since(effect_us)
+            marker = consent_marker(subject, effect_us, state.history(subject), record.partition, rules)
             outputs.append(Output(DECISIONS, record.partition, key, marker))
 
     def _fold(self, state: PartitionState, record: Record) -> tuple[str, int | None, ConsentRecord | None]:

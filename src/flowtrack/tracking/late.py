@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from flowtrack.domain.decision import Marker
+from flowtrack.domain.decision import Marker, RuleUsed
 from flowtrack.domain.instants import BEGINNING_US, END_US, from_us
 from flowtrack.domain.names import Gap
 from flowtrack.policy.decide import EventVerdict
@@ -178,7 +178,7 @@ class LateKnowledge:
             if reach.unnaming_us <= horizon_us:
                 self._unnamed_us[partition] = min(self._unnamed_us[partition], reach.unnaming_us)
             if effect_us <= horizon_us and effect_us < END_US:
-                yield _marker(each, effect_us, partition)
+                yield _marker(each, effect_us, partition, self._rulebook.edition.rules)
 
 
 class _Knowledge(NamedTuple):
@@ -194,7 +194,7 @@ _NOWHERE = Position(0, 0, "")  # of no edition: who takes over from there assume
 _REACHES_MAX = 1_000  # a few integers each
 
 
-def _marker(known: _Knowledge, effect_us: int, partition: int) -> Output:
+def _marker(known: _Knowledge, effect_us: int, partition: int, rules: list[RuleUsed]) -> Output:
     marker = Marker(
         type="marker",
         cause=known.cause,
@@ -203,5 +203,6 @@ def _marker(known: _Knowledge, effect_us: int, partition: int) -> Output:
         partition=partition,
         history=[],
         changed=known.changed,
+        rules=rules,
     )
     return Output(_DECISIONS, partition, f"{known.cause}:{known.changed}".encode(), encode(marker))

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Protocol, TypeVar
 
 import structlog
 
-from flowtrack.domain.decision import CategoryDecision, Decision, SituationDefinition
+from flowtrack.domain.decision import CategoryDecision, Decision, Marker, SituationDefinition
 from flowtrack.errors import ContractError, StoreError
 from flowtrack.tracking import rows
+from flowtrack.tracking.amend import Amender
 from flowtrack.tracking.offsets import Offsets
 from flowtrack.tracking.records import Output, Record, Topic
 from flowtrack.tracking.rows import Block, Row, block_of
@@ -72,6 +74,8 @@ class Draft:
         self.held = {table: {place: have.copy() for place, have in places.items()} for table, places in held.items()}
         self.situations = dict(situations)
         self.repeats = 0
+        self.markers: list[tuple[Marker, Record]] = []
+        """Late knowledge, in the order of each partition: acted on once the rows are in the ledger."""
         self._rows: dict[str, list[Row]] = {table: [] for table in rows.COLUMNS}
 
     def add(self, record: Record) -> None:
@@ -111,7 +115,8 @@ class Draft:
             self._situation(item.pack, item, record, defined=True)
         elif item.type == "consent" and self._new(rows.CONSENTS, item.epoch, item.partition, item.offset):
             self._rows[rows.CONSENTS].append(rows.consent_row(item, record))
-        # A marker makes no rows: its format is fixed, acting on it is re-judging, which reads the ledger back.
+        elif item.type == "marker":
+            self.markers.append((item, record))
 
     def _decision(self, decision: Decision, record: Record) -> None:
         if not self._new(rows.FLOWS, decision.epoch, decision.partition, decision.offset):
@@ -145,10 +150,12 @@ class LedgerWriter:
         store: where the ledger is.
         run: names this run of the sink, unlike any other: a token of an earlier run must not swallow a retry, since
             the engine can remember a token whose part was lost with the process (STORE: exactness).
+        amender: acts on markers; without one they are passed over.
     """
 
-    def __init__(self, store: LedgerStore, run: str) -> None:
+    def __init__(self, store: LedgerStore, run: str, amender: Amender | None = None) -> None:
         self._store = store
+        self._amender = amender
         self._run = run
         self._inserts = 0
         self._held: dict[str, Held] | None = None
@@ -164,11 +171,15 @@ class LedgerWriter:
         """Take over a partition: what the ledger holds of it is asked anew."""
         self._held = None
         self.partitions |= {partition}
+        if self._amender is not None:
+            self._amender.assigned(partition)
 
     def revoked(self, partition: int) -> None:
         """Give a partition up."""
         self._held = None
         self.partitions -= {partition}
+        if self._amender is not None:
+            self._amender.revoked(partition)
 
     def process(self, records: Sequence[Record]) -> list[Output]:
         """Write a batch to the ledger, dropping what is there already.
@@ -188,18 +199,48 @@ class LedgerWriter:
         self._held, self._situations = draft.held, draft.situations
         if draft.repeats:
             _log.info("repeats dropped", decisions=draft.repeats)
-        return []
+        return self._amend(draft.markers)
+
+    @property
+    def pending(self) -> int:
+        """Changes of rules or registry that are still being judged anew."""
+        return 0 if self._amender is None else self._amender.pending
+
+    def idle(self) -> list[Output]:
+        """Go on with what is judged anew in steps, when there is nothing else to do."""
+        return self._amend(())
 
     def note(self, partition: int) -> str:  # noqa: ARG002 - the protocol's
         """Nothing: the ledger tells the next owner all."""
         return ""
 
     def committed(self) -> None:
-        """Nothing: the rows are durable already."""
+        """The rows are durable already, and now the amendments are published too."""
+        if self._amender is not None:
+            self._amender.committed()
 
     def aborted(self) -> None:
         """Forget what the ledger was thought to hold: it is asked before the same records are worked again."""
         self._held = None
+        if self._amender is not None:
+            self._amender.aborted()
+
+    def _amend(self, markers: Sequence[tuple[Marker, Record]]) -> list[Output]:
+        """Act on markers in their order: on a run of consents at once, on rules and registry step by step."""
+        amender = self._amender
+        if amender is None:
+            return []
+        outputs: list[Output] = []
+        for of_consents, run in groupby(markers, key=lambda each: each[0].cause == "consent"):
+            if of_consents:
+                blocks, amendments = amender.amend(list(run))
+                outputs += amendments
+                for block in blocks:
+                    self._insert(block)
+            else:
+                for marker, record in run:
+                    amender.begin(marker, record)
+        return [*outputs, *amender.step()]
 
     def _insert(self, block: Block) -> None:
         """Insert a block; when the outcome is in doubt, once more under the same token, and then look.

@@ -56,6 +56,11 @@ def reach_of(before: Decider, after: Decider) -> Reach:
     return found
 
 
+def registered_alike(old: Registry, new: Registry, start_us: int, end_us: int) -> bool:
+    """Whether two registries answer the same about whatever happened in [start, end)."""
+    return _between(old, new, start_us, end_us) == Reach()
+
+
 def _deciding(decider: Decider, instant_us: int) -> PackDecider | None:
     return next((each for since, each in decider.timeline if since <= instant_us), None)
 

@@ -13,6 +13,8 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
+from flowtrack.domain.decision import RuleUsed
+from flowtrack.domain.instants import BEGINNING_US, instant_us
 from flowtrack.domain.registry import RegistryDocument
 from flowtrack.policy.decide import Decider
 from flowtrack.policy.judge import Judge
@@ -20,6 +22,10 @@ from flowtrack.policy.judge import Judge
 Cause = Literal["policy", "registry"]
 CHANGES_MAX = 2_000
 """Changes remembered one by one; a partition that was judged by an older edition is judged anew as a whole."""
+
+
+DIGEST_DIGITS = 32
+"""Hex digits of a document's digest that a marker names: 128 bits."""
 
 
 class PackVersion(NamedTuple):
@@ -94,6 +100,23 @@ class Edition:
         return Decider([pack.judge for pack in self.packs.values()], self.in_force)
 
     @cached_property
+    def rules(self) -> list[RuleUsed]:
+        """Everything that decides, named so that who has the documents can judge by this edition again."""
+        packs = [_used("policy", key, each.digest) for key, each in self.packs.items()]
+        counting = {id(document) for document in self.in_force}
+        documents = [
+            _used("registry", key, each.digest) for key, each in self.documents.items() if id(each.document) in counting
+        ]
+        return [*packs, *documents]
+
+    def rules_since(self, instant: int) -> list[RuleUsed]:
+        """Those that decide about what happened at or after an instant (microseconds): older packs are left out."""
+        starts = {key: instant_us(each.judge.pack.effective_from) for key, each in self.packs.items()}
+        first = max((start for start in starts.values() if start <= instant), default=BEGINNING_US)
+        needless = {key for key, start in starts.items() if start < first}
+        return [rule for rule in self.rules if rule.kind == "registry" or f"{rule.name}:{rule.version}" not in needless]
+
+    @cached_property
     def fingerprint(self) -> str:
         """16 hex digits that tell one edition from another, whoever read it from the topics."""
         hashed = blake2b(digest_size=8)
@@ -102,6 +125,11 @@ class Edition:
                 hashed.update(f"{len(key)}:{key}".encode() + each.digest)
             hashed.update(b"/")
         return hashed.hexdigest()
+
+
+def _used(kind: Cause, key: str, digest: bytes) -> RuleUsed:
+    name, _, version = key.rpartition(":")
+    return RuleUsed(kind=kind, name=name, version=version, digest=digest.hex()[:DIGEST_DIGITS])
 
 
 class Position(NamedTuple):

@@ -36,6 +36,7 @@ CHANNELS: Final[dict[str, _Channel]] = {
         _JSON,
     ),
     "findings": _Channel("What the alerter must know", "subject", "delete", ("finding.json",), _JSON),
+    "amendments": _Channel("What judging anew changed", "subject", "delete", ("amendment.json",), _JSON),
     "alerts": _Channel("Open and resolved alerts", "alert identity", "compact", ("alert.json",), _JSON),
     "deadletters": _Channel(
         "Messages that could not be taken, without what they held",

@@ -12,7 +12,16 @@ from typing import Final, TypeVar, cast
 
 from pydantic import BaseModel
 
-from flowtrack.domain.decision import Alert, ConsentCopy, DeadLetter, Decision, Finding, Marker, SituationDefinition
+from flowtrack.domain.decision import (
+    Alert,
+    Amendment,
+    ConsentCopy,
+    DeadLetter,
+    Decision,
+    Finding,
+    Marker,
+    SituationDefinition,
+)
 from flowtrack.domain.names import DeadLetterCode
 from flowtrack.domain.registry import RegistryDocument
 from flowtrack.errors import ContractError
@@ -74,6 +83,7 @@ def reader_of(model: type[M]) -> Callable[[bytes], M]:
 
 decode_finding: Final = reader_of(Finding)
 decode_alert: Final = reader_of(Alert)
+decode_amendment: Final = reader_of(Amendment)
 decode_dead_letter: Final = reader_of(DeadLetter)
 
 

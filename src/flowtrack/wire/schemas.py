@@ -14,7 +14,16 @@ from typing import Any, Final
 from pydantic import AliasChoices, BaseModel
 
 from flowtrack.domain.consent import ConsentRecord, UsagePolicy
-from flowtrack.domain.decision import Alert, ConsentCopy, DeadLetter, Decision, Finding, Marker, SituationDefinition
+from flowtrack.domain.decision import (
+    Alert,
+    Amendment,
+    ConsentCopy,
+    DeadLetter,
+    Decision,
+    Finding,
+    Marker,
+    SituationDefinition,
+)
 from flowtrack.domain.event import REQUIRED, SERVICE_SOURCE, TYPES, Event
 from flowtrack.domain.names import Kind, Method
 from flowtrack.domain.registry import RegistryDocument
@@ -31,6 +40,7 @@ MODELS: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "situation": (SituationDefinition, "Situation"),
     "marker": (Marker, "Marker of late knowledge"),
     "consent-copy": (ConsentCopy, "Consent record as applied"),
+    "amendment": (Amendment, "What judging anew changed"),
     "finding": (Finding, "Finding"),
     "alert": (Alert, "Alert"),
     "dead-letter": (DeadLetter, "Dead letter"),

@@ -115,6 +115,21 @@ class Store:
                 settings=insert_settings(self.settings, token, read_back=table in READ_BACK),
             )
 
+    def insert_selected(self, statement: str, token: str, **parameters: object) -> None:
+        """Run an `INSERT ... SELECT` whose rows become one block; again under the same token adds nothing.
+
+        Args:
+            statement: gives `INSERT_ROWS_MAX` rows at most, of one partition of the table.
+            token: as of `insert`.
+            parameters: its values, as of `rows`.
+
+        Raises:
+            StoreError: it failed, or its outcome is unknown.
+        """
+        settings = {**_ONE_BLOCK, "insert_deduplication_token": token}
+        with ours(f"statement `{_label(statement)}`"):
+            self._open_client().command(statement, parameters=parameters, settings=settings)
+
     def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
         """Run a query and give its rows; values go in as parameters (`{name:Type}`), never into the text.
 

@@ -1,0 +1,170 @@
+"""A change of rules or registry over all subjects: judged anew in bounded steps, while new decisions keep coming.
+
+A step takes one span of subjects.  How far it has come is noted after the step's outputs are durable, so a kill
+repeats a step at most, which finds nothing left to write and publishes its amendments once more.
+
+A consent marker that comes meanwhile builds on this change: for its subjects the change is made first, out of turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from hashlib import blake2b
+
+import structlog
+
+from flowtrack.policy.decide import Decider
+from flowtrack.tracking.amend_judge import RowJudge
+from flowtrack.tracking.amend_plan import RulesPlan, eras_of, plan_of
+from flowtrack.tracking.amend_rows import FlowRow, Knowledge, amendments, blocks_of, standing
+from flowtrack.tracking.amend_rules import RuleLibrary
+from flowtrack.tracking.amend_store import AmendStore, Job, Scope, Span
+from flowtrack.tracking.records import Output
+from flowtrack.tracking.rows import JUDGEMENTS
+
+ENGINE_ROWS = 200_000
+"""Rows of a step that the engine writes by situation: half of what surely is one block."""
+JUDGED_ROWS = 10_000
+"""Rows of a step in which rows are judged one by one: about a second."""
+BLOCK_ROWS = 100_000
+_TRIES_MAX = 2
+
+_log = structlog.get_logger(__name__)
+
+
+class Rejudging:
+    """One marker's job.
+
+    Args:
+        store: the ledger.
+        library: the rules behind markers and labels.
+        knowledge: the marker.
+        job: how far it has come.
+        resumed: whether somebody worked on it before: what they wrote last is looked for.
+    """
+
+    def __init__(
+        self, store: AmendStore, library: RuleLibrary, knowledge: Knowledge, job: Job, *, resumed: bool
+    ) -> None:
+        self.knowledge = knowledge
+        self.job = job
+        self.scope = Scope(knowledge.epoch, knowledge.partition, knowledge.offset, knowledge.since_us)
+        self._store = store
+        self._library = library
+        self._judge = RowJudge()
+        self._plan: RulesPlan | None = None
+        self._worked: Job | None = None
+        self._next: Job | None = None
+        self._doubt = resumed
+        self._out_of_turn = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do, and that is written down."""
+        return self.job.done
+
+    def step(self) -> list[Output]:
+        """Work through the next span of subjects, and give what is to be published of it.
+
+        Raises:
+            StoreError: the store does not answer; the step comes again.
+            RuntimeStateError: the marker's rules cannot be had.
+        """
+        self._note()
+        if self.done:
+            return []
+        decider = self._library.decider(self.knowledge.marker.rules)
+        plan = self._planned(decider)
+        rows = JUDGED_ROWS if plan.one_by_one else ENGINE_ROWS
+        after = self.job.cursor
+        upto = self._store.span_end(self.scope, after, rows) if plan.changes or plan.one_by_one else ""
+        if not upto:
+            self._worked = self.job._replace(done=True, steps=self.job.steps + 1)
+            return []
+        span = Span(after, upto)
+        if plan.changes:
+            self._surely(lambda token: self._rewrite(plan, span, token), f"e{after}")
+        if plan.one_by_one:
+            self._surely(lambda token: self._one_by_one(plan.one_by_one, span, decider, token), f"r{after}")
+        self._doubt = False
+        self._worked = self.job._replace(cursor=upto, steps=self.job.steps + 1)
+        return list(amendments(self._store.brought_in(self.scope, span), self.knowledge))
+
+    def of_subjects(self, subjects: Collection[str]) -> None:
+        """Make the change for some subjects out of turn; it is published when their turn comes."""
+        decider = self._library.decider(self.knowledge.marker.rules)
+        rows = standing(self._store.flows_of(self.scope, subjects), self.scope.offset, self.scope.since_us)
+        named = blake2b("".join(sorted(subjects)).encode(), digest_size=8).hexdigest()
+        self._write(rows, decider, lambda number: self._token(f"s{named}:{self._out_of_turn}:{number}"))
+        self._out_of_turn += self._doubt
+
+    def _note(self) -> None:
+        """Write down how far the last step came whose outputs are durable."""
+        if self._next is not None:
+            self._store.note_job(self._next)
+            self.job, self._next = self._next, None
+            if self.done:
+                counts = dict(self._judge.counts)
+                _log.info("judged anew", partition=self.job.partition, cause=self.knowledge.marker.cause, **counts)
+
+    def committed(self) -> None:
+        """The last step's outputs are published."""
+        self._next, self._worked = self._worked or self._next, None
+
+    def aborted(self) -> None:
+        """The last step's outputs are not published: it comes again."""
+        self._worked = None
+        self._doubt = True
+        self._judge.forget()
+
+    def _planned(self, decider: Decider) -> RulesPlan:
+        if self._plan is None:
+            eras = eras_of(decider, self.scope.since_us)
+            seen = self._store.seen(self.scope, [era.since_us for era in eras[1:]])
+            self._plan = plan_of(seen, eras, self._library, self.knowledge.recorded_at_ms)
+            for number, block in enumerate(blocks_of(self._plan.judgements, (), BLOCK_ROWS)):
+                self._store.insert(block, self._token(f"{JUDGEMENTS}:{number}:{self.job.steps}"))
+            _log.info(
+                "judging anew",
+                partition=self.job.partition,
+                cause=self.knowledge.marker.cause,
+                changed=len(self._plan.changes),
+                unchanged=self._plan.unchanged,
+                one_by_one=len(self._plan.one_by_one),
+            )
+        return self._plan
+
+    def _rewrite(self, plan: RulesPlan, span: Span, token: str) -> bool:
+        self._store.rewrite(self.scope, span, plan.changes, self.knowledge.recorded_at_ms, token)
+        return self._doubt
+
+    def _one_by_one(self, situations: Sequence[int], span: Span, decider: Decider, token: str) -> bool:
+        rows = self._store.flows_in(self.scope, span, situations)
+        pairs = self._write(
+            standing(rows, self.scope.offset, self.scope.since_us), decider, lambda number: f"{token}:{number}"
+        )
+        return self._doubt and bool(pairs)
+
+    def _surely(self, write: Callable[[str], bool], name: str) -> None:
+        """Write until nothing is left to write; once is enough where nothing is in doubt.
+
+        A token keeps two writers of one step from writing it twice.  After a kill the engine may remember the token
+        and have lost the rows (STORE: exactness): so where that may be, the ledger is looked at again, and what is
+        still to be written gets another token.
+        """
+        for attempt in range(_TRIES_MAX):
+            if not write(self._token(f"{name}:{attempt}")):
+                return
+
+    def _write(self, rows: Sequence[FlowRow], decider: Decider, token: Callable[[int], str]) -> list[FlowRow]:
+        if not rows:
+            return []
+        histories = self._store.histories(self.scope, {row["subject"] for row in rows})
+        judgements, pairs = self._judge.answers(rows, decider, histories, self.knowledge)
+        for number, block in enumerate(blocks_of(judgements, pairs, BLOCK_ROWS)):
+            self._store.insert(block, token(number))
+        return pairs
+
+    def _token(self, name: str) -> str:
+        scope = self.scope
+        return f"amend:{scope.epoch}:{scope.partition}:{scope.offset}:{name}"
