@@ -15,6 +15,7 @@ _COLUMNS = ", ".join(_AS_UNITS.get(name, name) for name in COLUMNS[FLOWS])
 _SCOPE = """epoch = {epoch:String} AND decision_partition = {partition:UInt16}
   AND happened_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC') AND decision_offset <= {offset:UInt64}"""
 _SPAN = "({after:String} = '' OR subject > toUUIDOrZero({after:String})) AND subject <= {upto:UUID}"
+# All rows of a subject rest on one shard of a cluster: what is asked about a span of subjects is asked there.
 _ROW = "source_partition, source_offset, category"
 
 FLOWS_OF: Final = f"""
@@ -31,7 +32,8 @@ SELECT {_COLUMNS} FROM flows WHERE {_SPAN} AND {_SCOPE} AND decision_offset = {{
     SELECT {_ROW} FROM flows WHERE {_SPAN} AND {_SCOPE} AND decision_offset = {{offset:UInt64}}
     GROUP BY {_ROW}
     HAVING min(verdict) != max(verdict) OR min(situation) != max(situation) OR min(consent) != max(consent)
-)"""  # noqa: S608 - columns of ours
+)
+SETTINGS distributed_product_mode = 'local'"""  # noqa: S608 - columns of ours
 
 SPAN_END: Final = f"""
 SELECT count(), lower(replaceAll(toString(max(subject)), '-', '')) FROM
@@ -99,7 +101,8 @@ INNER JOIN
     LIMIT 1 BY pack, registry, situation, verdict_before, since
 ) AS c ON f.pack = c.pack AND f.registry = c.registry AND f.situation = c.situation AND f.verdict = c.verdict_before
 ARRAY JOIN [-1, 1] AS weight
-WHERE f.happened_at >= c.since AND f.happened_at < c.until"""  # noqa: S608 - columns of ours
+WHERE f.happened_at >= c.since AND f.happened_at < c.until
+SETTINGS distributed_product_mode = 'local'"""  # noqa: S608 - columns of ours
 
 CHANGES_HELD: Final = """
 SELECT uniqExact(pack, registry, situation, verdict_before, since) FROM rejudged

@@ -126,9 +126,8 @@ class Store:
         Raises:
             StoreError: it failed, or its outcome is unknown.
         """
-        settings = {**_ONE_BLOCK, "insert_deduplication_token": token}
-        with ours(f"statement `{_label(statement)}`"):
-            self._open_client().command(statement, parameters=parameters, settings=settings)
+        settings = insert_settings(self.settings, token, read_back=True)
+        self.command(statement, settings, **parameters)
 
     def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
         """Run a query and give its rows; values go in as parameters (`{name:Type}`), never into the text.
