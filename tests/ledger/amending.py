@@ -89,7 +89,7 @@ class Pipeline:
         """Write everything, and go on until nothing is left to be judged anew."""
         self.sink()
         while self.writer.pending:
-            self.published += self.writer.idle()
+            self.published += self.writer.process(())
             self.writer.committed()
 
     def again(self, run: str) -> None:

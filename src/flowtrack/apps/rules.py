@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import structlog
 
 from flowtrack.apps.child import stop_on_signals
-from flowtrack.tracking.records import Topic
+from flowtrack.tracking.records import Record, Topic
 from flowtrack.tracking.rulebook import Rulebook
 
 if TYPE_CHECKING:
@@ -90,3 +91,32 @@ class RulesAwaited:
             self._why = why
             stop.wait(_AGAIN_S)
         return False
+
+
+class RulesRead:
+    """Gives the records of the control topics that came since it was called last, the first time all of them.
+
+    Args:
+        settings: where Kafka is.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._next: dict[str, int] = {}
+
+    def __call__(self) -> Iterator[Record]:
+        """Read both topics to where they end now.
+
+        Raises:
+            BrokerError: a topic does not exist, or the broker stops answering.
+        """
+        from flowtrack.adapters.kafka.lag import LogOffsets
+        from flowtrack.adapters.kafka.replay import read_partition
+
+        log = LogOffsets(self._settings)
+        for topic in (str(Topic.POLICIES), str(Topic.REGISTRY)):
+            place = (topic, 0)
+            start = self._next.get(topic, log.starts([place])[place])
+            end = log.ends([place])[place]
+            yield from read_partition(self._settings, *place, start, end)
+            self._next[topic] = end

@@ -36,6 +36,7 @@ def run() -> int:
         StoreError: the store does not answer, or its migrations are not those of this version.
         BrokerError: Kafka does not answer, or the topics are not as they have to be.
     """
+    from flowtrack.adapters.clickhouse.amend import LedgerAmendments
     from flowtrack.adapters.clickhouse.cluster import refuse_split_partitions
     from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
     from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
@@ -46,6 +47,9 @@ def run() -> int:
     from flowtrack.adapters.http.settings import HttpSettings
     from flowtrack.adapters.kafka.settings import KafkaSettings
     from flowtrack.adapters.kafka.worker import run_worker
+    from flowtrack.apps.rules import RulesRead
+    from flowtrack.tracking.amend import Amender
+    from flowtrack.tracking.amend_rules import RuleLibrary
     from flowtrack.tracking.ledger import SINK_TOPICS, LedgerWriter
 
     kafka, clickhouse, http = read(KafkaSettings), read(ClickHouseSettings), read(HttpSettings)
@@ -53,7 +57,10 @@ def run() -> int:
     with Store(clickhouse) as written, Store(clickhouse) as asked:
         written.migrate()
         refuse_split_partitions(written, clickhouse.cluster, kafka.partitions)
-        writer = LedgerWriter(SinkStore(written), secrets.token_hex(8))
+        amendments = LedgerAmendments(written)
+        library = RuleLibrary(RulesRead(kafka), amendments)
+        amender = Amender(amendments, library, epoch=kafka.epoch)
+        writer = LedgerWriter(SinkStore(written), secrets.token_hex(8), amender)
         ledger = ClickHouseLedger(asked, clock=partial(datetime.now, UTC), lag=lag_of(kafka))
         app = build_app(ledger, reason=lambda: "" if writer.partitions else "no partition taken over yet")
         with LoopbackServer(app, http.port):

@@ -182,7 +182,7 @@ class LedgerWriter:
             self._amender.revoked(partition)
 
     def process(self, records: Sequence[Record]) -> list[Output]:
-        """Write a batch to the ledger, dropping what is there already.
+        """Write a batch to the ledger, dropping what is there already, and go on with what is judged anew in steps.
 
         Raises:
             ContractError: a record is not what its topic holds; nothing of the batch is written.
@@ -205,10 +205,6 @@ class LedgerWriter:
     def pending(self) -> int:
         """Changes of rules or registry that are still being judged anew."""
         return 0 if self._amender is None else self._amender.pending
-
-    def idle(self) -> list[Output]:
-        """Go on with what is judged anew in steps, when there is nothing else to do."""
-        return self._amend(())
 
     def note(self, partition: int) -> str:  # noqa: ARG002 - the protocol's
         """Nothing: the ledger tells the next owner all."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Topic(StrEnum):
@@ -93,4 +93,14 @@ class Processor(Protocol):
 
     def aborted(self) -> None:
         """Undo the batch's effects on state: the same records come again."""
+        ...
+
+
+@runtime_checkable
+class Continuing(Protocol):
+    """A processor that may have more to do than the records of a batch: it is given empty batches meanwhile."""
+
+    @property
+    def pending(self) -> int:
+        """How much is left to do beside the records; 0 where an empty batch would do nothing."""
         ...

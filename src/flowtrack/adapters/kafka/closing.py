@@ -157,8 +157,9 @@ class Transactional(_Writer):
         try:
             producer.begin_transaction()
             self._queue(producer, outputs)
-            group = consumer.consumer_group_metadata()
-            _persist(lambda s: producer.send_offsets_to_transaction(offsets, group, s), _CALL_S)
+            if offsets:
+                group = consumer.consumer_group_metadata()
+                _persist(lambda s: producer.send_offsets_to_transaction(offsets, group, s), _CALL_S)
             _persist(producer.commit_transaction, _CALL_S)
         except (BatchUndoneError, OutputRefusedError):
             self._abort(producer)
@@ -216,7 +217,10 @@ class Checkpoint(_Writer):
             raise BrokerError("the checkpoint's producer is not open", help="call `open` first")
         if outputs:
             self._flush(self._live, outputs)
-        self._commit([TopicPartition(*place, end, notes.get(place[1], "")) for place, end in ends.items()], consumer)
+        if ends:
+            self._commit(
+                [TopicPartition(*place, end, notes.get(place[1], "")) for place, end in ends.items()], consumer
+            )
 
     def _flush(self, producer: Producer, outputs: Sequence[Output]) -> None:
         try:

@@ -30,7 +30,7 @@ from flowtrack.adapters.kafka.reader import Batch, Reader
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.status import SourceStatus
 from flowtrack.errors import BrokerError, DeliveryError, FlowtrackError, RuntimeStateError, StoreError
-from flowtrack.tracking.records import Gap, Output, Processor, Record
+from flowtrack.tracking.records import Continuing, Gap, Output, Processor, Record
 
 EXIT_FATAL = 70  # EX_SOFTWARE of sysexits.h: a supervisor starts the worker anew
 EXIT_OPERATOR = 78  # EX_CONFIG: starting anew would not help, somebody has to look
@@ -136,11 +136,11 @@ class Source:
         batch = self._reader.fetch()
         if self._reader.opening.unwritten and not self._write_opening(self._reader.opening):
             return
-        if batch.records:
+        if batch.ends and not batch.records:
+            raise RuntimeStateError("a batch has offsets but no records")
+        if batch.records or (isinstance(self._processor, Continuing) and self._processor.pending):
             self.status.busy_since_s = time.monotonic()
             self._work(batch)
-        elif batch.ends:
-            raise RuntimeStateError("a batch has offsets but no records")
         self._watch_lag()
 
     # -- a batch -----------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ class Source:
             outputs, notes = self._call("process", lambda: self._process(batch))
         except Exception as error:
             self._call("aborted", self._processor.aborted)
-            raise ProcessingError(_named(error), where=_place(batch.records[0])) from error
+            raise ProcessingError(_named(error), where=_first(batch)) from error
         self._finish(batch, outputs, notes)
         metrics.BATCH_SECONDS.labels(self._plan.name).observe(time.monotonic() - began_s)
 
@@ -217,7 +217,7 @@ class Source:
             self._closing.close(outputs, batch.ends, self._reader.consumer, notes)
         except OutputRefusedError as error:
             self._call("aborted", self._processor.aborted)
-            raise ProcessingError(str(error), where=_place(batch.records[0])) from error
+            raise ProcessingError(str(error), where=_first(batch)) from error
         except BatchUndoneError:
             self._call("aborted", self._processor.aborted)
             raise
@@ -231,6 +231,12 @@ class Source:
         Raises:
             RuntimeStateError: nobody takes culprits, or what failed is not the record but the world around it.
         """
+        if not batch.records:
+            raise RuntimeStateError(
+                "what the processor has to do between batches fails again and again",
+                where=self._plan.name,
+                help="mend what the log names; the worker starts anew and goes on there",
+            )
         if len(batch.records) == 1:
             self._quarantine(batch)
             return
@@ -327,6 +333,10 @@ class Source:
 
 def _place(record: Record) -> str:
     return f"{record.topic}/{record.partition}@{record.offset}"
+
+
+def _first(batch: Batch) -> str:
+    return _place(batch.records[0]) if batch.records else "between batches"
 
 
 def _named(error: BaseException) -> str:
