@@ -18,8 +18,9 @@ from flowtrack.domain.registry import RegistryDocument
 from flowtrack.errors import ConfigurationError, ContractError, FlowtrackError
 from flowtrack.policy.decide import decider_of
 from flowtrack.policy.reading import fault_of, load_yaml
-from flowtrack.tracking.answers import DecisionWriter, Place
+from flowtrack.tracking.answers import Place
 from flowtrack.tracking.records import Record, Topic
+from flowtrack.tracking.wording import DecisionWriter
 from flowtrack.wire.decode import decode_consent, decode_event
 
 EXIT_PERMITTED, EXIT_DENIED, EXIT_UNREADABLE = 0, 1, 2

@@ -12,15 +12,16 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from flowtrack.domain.decision import SEVERITIES
-from flowtrack.domain.event import Event, EventData
+from flowtrack.domain.event import Event
 from flowtrack.domain.history import ConsentView
-from flowtrack.domain.instants import instant_us
+from flowtrack.domain.instants import BEGINNING_US, END_US, instant_us
 from flowtrack.domain.names import Basis, Gap, Kind, Reason, Verdict, worst
 from flowtrack.domain.registry import Registry, RegistryDocument, registry_of
 from flowtrack.policy.judge import Judge, Judged
 from flowtrack.policy.own_consent import Matcher, opted_out
 from flowtrack.policy.pack import Pack
-from flowtrack.policy.resolve import Resolved, Resolver, kept_of, place_of, use_of
+from flowtrack.policy.resolve import Resolved, Resolver, place_of, use_of
+from flowtrack.policy.shape import shape_key
 from flowtrack.policy.situation import NONE, Situation
 
 SHAPES_MAX = 50_000
@@ -47,6 +48,27 @@ class EventVerdict(NamedTuple):
     categories: list[CategoryVerdict]
     severity: str
     """The worst of the categories'; empty where nobody need hear of it."""
+
+
+class Answer(NamedTuple):
+    """The verdict on an event, and how far it can be remembered."""
+
+    verdict: EventVerdict
+    """One object for all events and subjects of whom the rules see the same; its records are those of one of them."""
+    records: tuple[str, ...] | None
+    """For each category the consent record of this subject that carried it; None where none carried any."""
+    since_us: int
+    """From this instant until the other the answer to the same data and consent state stays the same."""
+    until_us: int
+
+    def named(self) -> EventVerdict:
+        """The verdict with the records of this subject."""
+        if self.records is None:
+            return self.verdict
+        categories = [
+            each._replace(consent=record) for each, record in zip(self.verdict.categories, self.records, strict=True)
+        ]
+        return self.verdict._replace(categories=categories)
 
 
 _NO_POLICY = Judged(
@@ -110,29 +132,25 @@ class PackDecider:
         """How many shapes are remembered."""
         return len(self._shapes)
 
-    def decide(self, kind: Kind, event: Event, view: ConsentView, at_us: int) -> EventVerdict:
-        """The verdict on an event that happened while the pack was in force."""
+    def answer(self, kind: Kind, event: Event, view: ConsentView, at_us: int) -> Answer:
+        """The answer to an event that happened while the pack was in force."""
         data = event.data
-        actor = data.actor
-        if data.reference is not None or (actor is not None and (actor.session or actor.agreement)):
-            return self._decide(kind, event, view)  # ids of many values: not a shape
-        key = _shape_key(event, data, at_us)
+        key = shape_key(event, self.registry, at_us)
         shape = self._shapes.get(key)
         if shape is None or not shape.since_us <= at_us < shape.until_us:
-            return self._learn(key, kind, event, view, at_us)
-        carried = [matcher.carried_by(view) for matcher in shape.matchers] if view.own else None
+            shape = self._learn(key, kind, event, view, at_us)
+        # how long a store keeps its data is counted from the event
+        span_us = (shape.since_us, shape.until_us) if data.retain_until is None else (at_us, at_us + 1)
+        carried = [matcher.carried_by(view) for matcher in shape.matchers] if view.own else []
         opt_out = opted_out(view, data.purpose or NONE, self._vocabularies) if view.opt_outs else ""
-        if carried is None:
-            words: Any = (view.account, view.terms, not view.deemed, not opt_out, _country(view, shape.place))
-        else:
-            words = (
-                view.account,
-                view.terms,
-                not view.deemed,
-                not opt_out,
-                _country(view, shape.place),
-                *(reason for reason, _ in carried),
-            )
+        words: Any = (
+            view.account,
+            view.terms,
+            not view.deemed,
+            not opt_out,
+            _country(view, shape.place),
+            *(reason for reason, _ in carried),
+        )
         known = shape.answers.get(words)
         if known is None:
             if len(shape.answers) >= ANSWERS_MAX:
@@ -142,8 +160,13 @@ class PackDecider:
             known = shape.answers[words] = (verdict, carriers if any(carriers) else None)
         verdict, carriers_or_none = known
         if carriers_or_none is None:
-            return verdict
-        return _with_records(verdict, carriers_or_none, view.deemed, carried, opt_out)
+            return Answer(verdict, None, *span_us)
+        own = [record for _, record in carried] or [""] * len(carriers_or_none)
+        records = tuple(
+            _record(carrier, record, view.deemed, opt_out)
+            for carrier, record in zip(carriers_or_none, own, strict=True)
+        )
+        return Answer(verdict, records, *span_us)
 
     def _decide(self, kind: Kind, event: Event, view: ConsentView) -> EventVerdict:
         """Resolve, reduce, judge."""
@@ -155,69 +178,23 @@ class PackDecider:
         verdict = worst([each.judged.verdict for each in found])
         return EventVerdict(verdict, self.judge.pack.label, self.label, found, _severity(found))
 
-    def _learn(self, key: Any, kind: Kind, event: Event, view: ConsentView, at_us: int) -> EventVerdict:  # noqa: ANN401 - see `_shape_key`
-        """Decide an event, and remember its shape."""
+    def _learn(self, key: Any, kind: Kind, event: Event, view: ConsentView, at_us: int) -> _Shape:  # noqa: ANN401 - see `shape_key`
+        """What is to be remembered of events like this one."""
         if len(self._shapes) >= SHAPES_MAX:
             self._shapes.clear()
-        verdict = self._decide(kind, event, view)
+        resolved = self._resolver.resolve(kind, event, view)
         data = event.data
         matchers = [
             self._resolver.own.matcher(use_of(kind, data, each.situation.circumstances, each.category, at_us))
-            for each in verdict.categories
-            if each.situation is not None
+            for each in resolved
         ]
-        self._shapes[key] = _Shape(self._resolver.span_us, place_of(kind, data) or "", matchers)
-        return verdict
-
-
-def _shape_key(event: Event, data: EventData, at_us: int) -> tuple[Any, ...]:
-    """Everything of an event that resolving looks at, save subject, time and ids."""
-    actor, channel = data.actor, data.channel
-    return (
-        event.type,
-        event.source,
-        data.purpose,
-        data.basis,
-        data.method,
-        data.received_from,
-        data.recipient,
-        data.destination,
-        data.consideration,
-        None if channel is None else channel.encrypted,
-        data.protection,
-        data.custodian,
-        data.location,
-        data.role,
-        None if data.retain_until is None else kept_of(data, at_us),
-        None if actor is None else (actor.type, actor.role),
-        None if data.combined_with is None else tuple(data.combined_with),
-        *(data.categories or ()),
-    )
+        shape = self._shapes[key] = _Shape(self._resolver.span_us, place_of(kind, data) or "", matchers)
+        return shape
 
 
 def _country(view: ConsentView, place: str) -> str:
     """What of the subject's country resolving looks at: whether it is known, and whether it is the place."""
     return "" if not place else "same" if view.country == place else "other" if view.country else "unknown"
-
-
-def _with_records(
-    known: EventVerdict,
-    carriers: tuple[Carrier, ...],
-    deemed: str,
-    carried: list[tuple[str, str]] | None,
-    opt_out: str,
-) -> EventVerdict:
-    """The remembered verdict with this subject's own consent records in it."""
-    categories = [
-        CategoryVerdict(
-            each.category,
-            each.judged,
-            each.situation,
-            _record(carrier, "" if carried is None else carried[number][1], deemed, opt_out),
-        )
-        for number, (each, carrier) in enumerate(zip(known.categories, carriers, strict=True))
-    ]
-    return EventVerdict(known.verdict, known.pack, known.registry, categories, known.severity)
 
 
 class Effort(NamedTuple):
@@ -274,13 +251,21 @@ class Decider:
 
     def decide(self, kind: Kind, event: Event, view: ConsentView) -> EventVerdict:
         """The verdict on an event, given its subject's consent state at its time."""
+        return self.answer(kind, event, view).named()
+
+    def answer(self, kind: Kind, event: Event, view: ConsentView) -> Answer:
+        """The same for whoever remembers answers: apart from the subject's records, and with how long it holds."""
         at_us = instant_us(event.time)
+        until_us = END_US
         for since_us, decider in self._timeline:
             if since_us <= at_us:
-                return decider.decide(kind, event, view, at_us)
+                answer = decider.answer(kind, event, view, at_us)
+                return answer._replace(since_us=max(since_us, answer.since_us), until_us=min(until_us, answer.until_us))
+            until_us = since_us
         named = dict.fromkeys(event.data.categories or ("personal",))
         unjudged = [CategoryVerdict(category, _NO_POLICY, None, "") for category in named]
-        return EventVerdict(Verdict.INDETERMINATE, "", "", unjudged, _severity(unjudged))
+        verdict = EventVerdict(Verdict.INDETERMINATE, "", "", unjudged, _severity(unjudged))
+        return Answer(verdict, None, BEGINNING_US, until_us)
 
 
 def decider_of(packs: Iterable[Pack], documents: Iterable[RegistryDocument] = ()) -> Decider:

@@ -22,7 +22,8 @@ PLATFORM = "platform"
 STATUTE = "statute:"
 """A reference that begins so names an article of a law, and is not looked up; with nothing behind it, it is none."""
 _VERIFIABLE = frozenset({Basis.LAW, Basis.LEGAL_DEMAND, Basis.BREACH_DISCLOSURE, Basis.LAWFUL_INTEREST})
-_BY_ORDER = frozenset({Basis.LAW, Basis.LEGAL_DEMAND})
+BY_ORDER = frozenset({Basis.LAW, Basis.LEGAL_DEMAND})
+"""Bases whose reference is an order of the registry."""
 E = TypeVar("E", ServiceEntry, PartyEntry, OrderEntry, TimedEntry)
 _NO_OWN_CONSENT = (Reason.NO_OWN_CONSENT.value, "")
 _PROCESSING = {Consideration.SALE: "share.sell", Consideration.RENT: "share.rent"}
@@ -279,7 +280,7 @@ class Resolver:
         reference = data.reference
         if not reference or reference.startswith(STATUTE):
             return False
-        return self._registry.orders is None or basis not in _BY_ORDER
+        return self._registry.orders is None or basis not in BY_ORDER
 
     def _situation(self, category: str, circumstances: Circumstances, scene: _Scene) -> Resolved:
         kind, data, at_us, view = scene.kind, scene.data, scene.at_us, scene.view
@@ -326,7 +327,7 @@ class Resolver:
             return NONE, False
         if reference.startswith(STATUTE):
             return "statute", False
-        if self._registry.orders is None or data.basis not in _BY_ORDER:
+        if self._registry.orders is None or data.basis not in BY_ORDER:
             return "unverified", False
         order = self._look_up(self._registry.orders, reference, at_us)
         if order is None or not self._order_covers(order, data, category):

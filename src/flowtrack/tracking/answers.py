@@ -1,8 +1,4 @@
-"""What the checker writes: decisions with their situations, findings, consent copies, markers and dead letters.
-
-A judgement is the same for every event in its situation, so its JSON is made once; a decision is put together from
-such pieces, in the shape of `Decision`.
-"""
+"""What the checker writes beside decisions: situations, findings, consent copies, markers and dead letters."""
 
 from __future__ import annotations
 
@@ -17,29 +13,26 @@ from flowtrack.domain.decision import (
     SEVERITIES,
     ConsentCopy,
     DeadLetter,
-    Decision,
     Finding,
     HistoryEntry,
     Marker,
     RuleUsed,
     SituationDefinition,
 )
-from flowtrack.domain.event import SERVICE_SOURCE, Event
+from flowtrack.domain.event import SERVICE_SOURCE, EventData
 from flowtrack.domain.history import Entry
 from flowtrack.domain.instants import END_US, from_us
-from flowtrack.domain.names import Basis, DeadLetterCode, Kind, Verdict
+from flowtrack.domain.names import DeadLetterCode, Kind, Verdict
 from flowtrack.errors import ContractError
 from flowtrack.policy.decide import CategoryVerdict, EventVerdict
 from flowtrack.policy.judge import Judged
 from flowtrack.policy.situation import Situation, attributes
 from flowtrack.tracking.records import Record
+from flowtrack.wire.decode import EventOutline
 from flowtrack.wire.derive import struct_of
 from flowtrack.wire.encode import encode
-from flowtrack.wire.facts import facts_of, particulars_of
 
-_DecisionTwin = struct_of(Decision, "type")
 _ConsentCopyTwin = struct_of(ConsentCopy, "type")
-_PIECES_MAX = 100_000
 _json = msgspec.json.Encoder().encode
 
 
@@ -55,68 +48,8 @@ class Place:
         self.received_at = received_at
 
 
-class DecisionWriter:
-    """Writes decisions; remembers the JSON of each judgement it has met."""
-
-    def __init__(self) -> None:
-        self._pieces: dict[tuple[str, int], tuple[Judged, bytes]] = {}
-
-    def decision(self, kind: Kind, event: Event, verdict: EventVerdict, place: Place, *, suspect: bool) -> bytes:
-        """The decision on an event, as JSON of `Decision`."""
-        data = event.data
-        return _json(
-            _DecisionTwin(
-                event_id=event.id,
-                source=event.source,
-                subject=event.subject,
-                kind=kind,
-                happened_at=event.time,
-                received_at=place.received_at,
-                service=event.source[len(SERVICE_SOURCE) :],
-                purpose=data.purpose or "",
-                basis=(data.basis or Basis.DEEMED_CONSENT).value,
-                recipient=data.recipient or "",
-                location=data.destination or data.location or "",
-                dataset=data.dataset or "",
-                epoch=place.epoch,
-                partition=place.partition,
-                offset=place.offset,
-                verdict=verdict.verdict,
-                pack=verdict.pack,
-                registry=verdict.registry,
-                revision=0,
-                suspect=suspect,
-                correlationid=event.correlationid or "",
-                categories=[msgspec.Raw(self._category(each)) for each in verdict.categories],
-                facts=facts_of(data),
-                particulars=particulars_of(data),
-            )
-        )
-
-    def _category(self, each: CategoryVerdict) -> bytes:
-        judged = each.judged
-        key = (each.category, id(judged))
-        known = self._pieces.get(key)
-        if known is None:
-            if len(self._pieces) >= _PIECES_MAX:
-                self._pieces.clear()
-            # the judgement is kept beside its JSON so that its id cannot be taken by another one
-            known = (judged, _category_piece(each.category, judged))
-            self._pieces[key] = known
-        return known[1] + _json(each.consent) + b"}"
-
-
-def _category_piece(category: str, judged: Judged) -> bytes:
-    """JSON of `CategoryDecision` up to the value of its last field, the consent record."""
-    fields = {
-        "category": category,
-        "situation": judged.situation_id,
-        **_judgement(judged),
-    }
-    return _json(fields)[:-1] + b',"consent":'
-
-
-def _judgement(judged: Judged) -> dict[str, object]:
+def judgement_of(judged: Judged) -> dict[str, object]:
+    """A judgement as fields of `Judgement`."""
     return {
         "verdict": judged.verdict,
         "rules": judged.rules,
@@ -137,17 +70,25 @@ def situation_definition(pack: str, situation: Situation, judged: Judged) -> byt
             "situation": judged.situation_id,
             "attributes": attributes(situation),
             "shadow": judged.shadow,
-            **_judgement(judged),
+            **judgement_of(judged),
         }
     )
     return encode(definition)
 
 
-def finding_of(kind: Kind, event: Event, verdict: EventVerdict, place: Place) -> bytes | None:
-    """The finding that an event gives the alerter, as JSON of `Finding`; None where it gives none."""
-    what = _what(kind, verdict)
-    if what is None:
-        return None
+def finding_of(
+    what: str, kind: Kind, event: EventOutline, data: EventData, verdict: EventVerdict, place: Place
+) -> bytes:
+    """The finding that an event gives the alerter, as JSON of `Finding`.
+
+    Args:
+        what: as `finding_kind` says.
+        kind: of the event.
+        event: the event.
+        data: its data; what recurs of it is looked at.
+        verdict: on it.
+        place: where it stood.
+    """
     told = [each for each in verdict.categories if _is_told(what, each)]
     judged = [each.judged for each in told]
     finding = Finding.model_validate(
@@ -157,8 +98,8 @@ def finding_of(kind: Kind, event: Event, verdict: EventVerdict, place: Place) ->
             "event_id": event.id,
             "service": event.source[len(SERVICE_SOURCE) :],
             "kind": kind.value,
-            "purpose": event.data.purpose or "",
-            "recipient": event.data.recipient or event.data.party or "",
+            "purpose": data.purpose or "",
+            "recipient": data.recipient or data.party or "",
             "subject": event.subject,
             "categories": [each.category for each in told],
             "clauses": _union(each.clauses for each in judged),
@@ -174,14 +115,15 @@ def finding_of(kind: Kind, event: Event, verdict: EventVerdict, place: Place) ->
     return encode(finding)
 
 
-def _what(kind: Kind, verdict: EventVerdict) -> str | None:
+def finding_kind(kind: Kind, verdict: EventVerdict) -> str:
+    """What the alerter is told of an event with such a verdict; empty where it need not hear of it."""
     if kind is Kind.INCIDENT:
         return "incident"
     if verdict.verdict is Verdict.DENY:
         return "denied"
     if verdict.verdict is Verdict.INDETERMINATE:
         return "indeterminate"
-    return "notice" if verdict.severity else None
+    return "notice" if verdict.severity else ""
 
 
 def _is_told(what: str, each: CategoryVerdict) -> bool:

@@ -13,14 +13,13 @@ from contextlib import suppress
 from datetime import datetime
 
 from flowtrack.domain.consent import ConsentRecord
-from flowtrack.domain.event import TYPES
+from flowtrack.domain.event import Event
 from flowtrack.domain.history import entry_of
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.domain.names import DeadLetterCode, Verdict
 from flowtrack.errors import ContractError
-from flowtrack.policy.decide import Decider, EventVerdict
+from flowtrack.policy.decide import EventVerdict
 from flowtrack.tracking.answers import (
-    DecisionWriter,
     Place,
     consent_copy,
     consent_marker,
@@ -30,10 +29,12 @@ from flowtrack.tracking.answers import (
 )
 from flowtrack.tracking.late import LateKnowledge
 from flowtrack.tracking.records import Output, Record, Topic
+from flowtrack.tracking.recurring import Recurrences, Recurring, Remembered, Said
 from flowtrack.tracking.rulebook import Rulebook
 from flowtrack.tracking.snapshot import Snapshot, Snapshots, empty
-from flowtrack.tracking.standing import Standings
+from flowtrack.tracking.standing import Standing, Standings
 from flowtrack.tracking.state import PartitionState
+from flowtrack.tracking.wording import DecisionWriter, Wording, arrival, decision
 from flowtrack.wire.cloudevents import structured
 from flowtrack.wire.decode import (
     check_calendar,
@@ -88,10 +89,15 @@ class Checker:
         self._restored: dict[int, Snapshot] = {}
         self._states: dict[int, PartitionState] = {}
         self._standings = Standings()
+        self._decider = rulebook.decider
+        self.recurrences = Recurrences()
+        """What is remembered of events and answers."""
         self._writer = DecisionWriter()
         self._defined: set[tuple[str, str]] = set()
         self._newly_defined: list[tuple[str, str]] = []
+        self._aborted_count = 1
         self._received: tuple[int, datetime] = (0, from_us(0))
+        self._arrived: tuple[int, int, bytes] = (-1, -1, b"")
         self.verdict_counts: dict[str, int] = dict.fromkeys((*Verdict, "dead_letter"), 0)
         """Verdicts of batches that were committed, dead letters beside them; for metrics."""
         self._batch_counts: Counter[str] = Counter()
@@ -164,11 +170,13 @@ class Checker:
     def process(self, records: Sequence[Record]) -> list[Output]:
         """Work through consents and events, in order."""
         outputs = self._late.markers()
-        decider = self._rulebook.decider
+        if self._decider is not self._rulebook.decider:
+            self._decider = self._rulebook.decider
+            self.recurrences.forget()
         for record in records:
             try:
                 if record.topic == EVENTS:
-                    self._event(record, decider, outputs)
+                    self._event(record, outputs)
                 else:
                     self._consent(record, outputs)
             except ContractError as error:
@@ -190,6 +198,7 @@ class Checker:
         """The batch comes again."""
         self._late.aborted()
         self._batch_counts.clear()
+        self._aborted_count += 1
         self._defined.difference_update(self._newly_defined)
         self._newly_defined.clear()
         for partition, state in self._states.items():
@@ -212,37 +221,46 @@ class Checker:
         self._dead(record, fault, outputs)
         return outputs
 
-    def _event(self, record: Record, decider: Decider, outputs: list[Output]) -> None:
-        event = decode_event(structured(record.headers, record.value))
-        self._check_partition(event.subject, record)
+    def _event(self, record: Record, outputs: list[Output]) -> None:
+        partition = record.partition
+        value = structured(record.headers, record.value) if record.headers else record.value
+        event, subject, recurring, ending = self.recurrences.read(value)
+        if int.from_bytes(subject[:4], "big") % self._partitions != partition:
+            self._check_partition(event.subject, record)
         at_us = instant_us(event.time)
         check_time_range(at_us, record.timestamp_ms * 1_000)
-        state = self._states[record.partition]
-        kind = TYPES[event.type]
-        standing, packed = state.judge(bytes.fromhex(event.subject), at_us)
-        verdict = decider.decide(kind, event, standing.view)
-        verdict = verdict._replace(
-            categories=[each._replace(consent=state.record(packed, each.consent)) for each in verdict.categories]
-        )
+        state = self._states[partition]
+        standing, packed = state.judge(subject, at_us)
+        known = recurring.answers.get(standing)
+        if known is None or not known.since_us <= at_us < known.until_us:
+            known = self._answer(recurring, standing, decode_event(value))
+        said = known.said
         suspect = state.is_suspect(event.source, event.sequence, at_us)
-        self._late.judged(record.partition, at_us, verdict)
-        key, place = event.subject.encode(), self._place(record)
-        self._define(verdict, record.partition, outputs)
-        outputs.append(
-            Output(
-                DECISIONS,
-                record.partition,
-                key,
-                self._writer.decision(kind, event, verdict, place, suspect=suspect),
-            )
-        )
-        self._batch_counts[verdict.verdict] += 1
-        finding = finding_of(kind, event, verdict, place)
-        if finding is not None:
-            outputs.append(Output(FINDINGS, record.partition, key, finding))
+        self._late.judged(partition, at_us, unnamed=said.unnamed)
+        if said.defined != self._aborted_count:
+            self._define(said, partition, outputs)
+        stood = self._arrival(record) + b"%d" % record.offset
+        written = decision(event, stood, state.worded(known, packed), ending, suspect=suspect)
+        key = event.subject.encode()
+        outputs.append(Output(DECISIONS, partition, key, written))
+        self._batch_counts[said.verdict.verdict] += 1
+        if said.finding:
+            place = self._place(record)
+            finding = finding_of(said.finding, recurring.kind, event, recurring.data, said.verdict, place)
+            outputs.append(Output(FINDINGS, partition, key, finding))
 
-    def _define(self, verdict: EventVerdict, partition: int, outputs: list[Output]) -> None:
+    def _answer(self, recurring: Recurring, standing: Standing, event: Event) -> Remembered:
+        """What to say of an event that is like none before."""
+
+        def write(verdict: EventVerdict) -> Wording:
+            return self._writer.wording(recurring.kind, event.source, event.data, verdict)
+
+        answer = self._decider.answer(recurring.kind, event, standing.view)
+        return self.recurrences.remember(recurring, standing, answer, write)
+
+    def _define(self, said: Said, partition: int, outputs: list[Output]) -> None:
         """Write the definition of each situation that this worker meets for the first time."""
+        verdict = said.verdict
         for each in verdict.categories:
             key = (verdict.pack, each.judged.situation_id)
             if key in self._defined or each.situation is None:
@@ -251,6 +269,7 @@ class Checker:
             self._newly_defined.append(key)
             definition = situation_definition(verdict.pack, each.situation, each.judged)
             outputs.append(Output(DECISIONS, partition, each.judged.situation_id.encode(), definition))
+        said.defined = self._aborted_count
 
     def _consent(self, record: Record, outputs: list[Output]) -> None:
         state = self._states[record.partition]
@@ -302,6 +321,14 @@ class Checker:
         if self._received[0] != record.timestamp_ms:
             self._received = (record.timestamp_ms, from_us(record.timestamp_ms * 1_000))
         return Place(self._epoch, record, self._received[1])
+
+    def _arrival(self, record: Record) -> bytes:
+        """How a decision tells where its event stood, up to the offset; records of one partition come together."""
+        partition, timestamp_ms, known = self._arrived
+        if partition != record.partition or timestamp_ms != record.timestamp_ms:
+            known = arrival(self._place(record))
+            self._arrived = (record.partition, record.timestamp_ms, known)
+        return known
 
 
 def _check_key(key: bytes | None, consent: ConsentRecord) -> None:

@@ -113,17 +113,17 @@ class LateKnowledge:
         """The latest time of an event of the partition that anybody judged; `END_US` where nobody knows."""
         return self._horizon_us[partition]
 
-    def judged(self, partition: int, at_us: int, verdict: EventVerdict) -> None:
-        """Note that an event was judged; one that is undone later was judged for all that matters here."""
+    def judged(self, partition: int, at_us: int, *, unnamed: bool) -> None:
+        """Note that an event was judged; one that is undone later was judged for all that matters here.
+
+        Args:
+            partition: where it stands.
+            at_us: when it happened.
+            unnamed: as `names_nobody` says of its verdict.
+        """
         if at_us > self._horizon_us[partition]:  # noqa: PLR1730 - for every event, and `max` takes three times as long
             self._horizon_us[partition] = at_us
-        situation = verdict.categories[0].situation
-        # the situation has the gap also where the verdict does not tell it: what hides it may change
-        if (
-            situation is not None
-            and situation.circumstances.gaps
-            and not _UNNAMED.isdisjoint(situation.circumstances.gaps)
-        ):
+        if unnamed:
             self._unnamed_us[partition] = min(self._unnamed_us[partition], at_us)
 
     def markers(self) -> list[Output]:
@@ -179,6 +179,15 @@ class LateKnowledge:
                 self._unnamed_us[partition] = min(self._unnamed_us[partition], reach.unnaming_us)
             if effect_us <= horizon_us and effect_us < END_US:
                 yield _marker(each, effect_us, partition, self._rulebook.edition.rules)
+
+
+def names_nobody(verdict: EventVerdict) -> bool:
+    """Whether an event names a party that was not in force then.
+
+    The situation has the gap also where the verdict does not tell it: what hides it may change.
+    """
+    situation = verdict.categories[0].situation
+    return situation is not None and not _UNNAMED.isdisjoint(situation.circumstances.gaps)
 
 
 class _Knowledge(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any
 from flowtrack.domain.history import Entry, with_entry, without_entry
 from flowtrack.domain.instants import BEGINNING_US, END_US
 from flowtrack.tracking.packing import EMPTY, HEAD, Packing, judged_minute, with_judged_minute
+from flowtrack.tracking.recurring import NOWHERE, SEVERAL, Remembered
 from flowtrack.tracking.snapshot import Histories
 from flowtrack.tracking.standing import Forms, Standing, Standings
 
@@ -85,7 +86,7 @@ class PartitionState:
             at_us: when the event happened, microseconds since the epoch.
 
         Returns:
-            The standing, and the history that `record` gives the names of its records from.
+            The standing, and the history that `worded` takes the names of records from.
         """
         packed = self._packed.get(subject, EMPTY)
         judged, count, expiring = _head(packed)
@@ -94,9 +95,15 @@ class PartitionState:
             self._set(self._packed, subject, with_judged_minute(packed, minute))
         return self._forms.standing(packed, count, expiring, at_us), packed
 
-    def record(self, packed: bytes, place: str) -> str:
-        """The name of a record that a standing tells of; empty where it tells of none."""
-        return self.packing.record(packed, int(place)) if place else ""
+    def worded(self, remembered: Remembered, packed: bytes) -> bytes:
+        """The wording of what is said, with the names of the subject's own records."""
+        wording, place = remembered.said.wording, remembered.place
+        if place == NOWHERE:
+            return wording.without_records
+        name = self.packing.record
+        if place != SEVERAL:
+            return wording.filled_with_one(name(packed, place))
+        return wording.filled(["" if each == NOWHERE else name(packed, each) for each in remembered.places])
 
     def add(self, subject: str, entry: Entry) -> int:
         """Take a consent record into its subject's history; gives from when on something may be different.

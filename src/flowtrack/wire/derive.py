@@ -30,7 +30,9 @@ _AWARE = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 @cache
-def struct_of(model: type[BaseModel], tag_field: str | None = None) -> type[msgspec.Struct]:
+def struct_of(
+    model: type[BaseModel], tag_field: str | None = None, instead: tuple[tuple[str, Any], ...] = ()
+) -> type[msgspec.Struct]:
     """The structural twin of a model; the same model always gives the same twin.
 
     Frozen, as the models are, and untracked by the garbage collector: contracts are trees, so no circle can keep one
@@ -40,6 +42,7 @@ def struct_of(model: type[BaseModel], tag_field: str | None = None) -> type[msgs
         model: a closed or open pydantic model whose fields JSON can express.
         tag_field: a `Literal` field of one value that tells the model from others in a union; it becomes the struct's
             tag, and a constant attribute of its class.
+        instead: fields that stand as another type than the model's, which is then for the caller to check.
 
     Raises:
         TypeError: a field has a type or constraint that has no counterpart; it is named.
@@ -48,12 +51,14 @@ def struct_of(model: type[BaseModel], tag_field: str | None = None) -> type[msgs
     rename: dict[str, str] = {}
     constants: dict[str, object] = {}
     tag: str | None = None
+    others = dict(instead)
     for name, info in model.model_fields.items():
         if name == tag_field:
             tag = cast("str", get_args(info.annotation)[0])
             constants[name] = tag
             continue
-        fields.append((name, _field_type(model, name, info), _default(info)))
+        form = others[name] if name in others else _field_type(model, name, info)
+        fields.append((name, form, _default(info)))
         rename[name] = json_name(name, info)
     return msgspec.defstruct(
         model.__name__,
