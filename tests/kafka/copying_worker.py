@@ -2,7 +2,8 @@
 
 Usage: copying_worker.py BOOTSTRAP EMBEDDED SOURCE TARGET GROUP INSTANCE READY_FILE CONTROL_TOPIC
 
-COPYING_STUCK_AFTER_S shortens the watchdog's patience; COPYING_UNREAD_BYTES bounds what the target may hold unread.
+COPYING_STUCK_AFTER_S shortens the watchdog's patience; COPYING_UNREAD_BYTES bounds what the target may hold unread;
+COPYING_HTTP_PORT serves /readyz.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ def main(arguments: Sequence[str]) -> int:
             batch_records_max=BATCH_RECORDS,
             batch_wait_s=0.01,
             windows=windows,
+            http_port=int(os.environ["COPYING_HTTP_PORT"]) if "COPYING_HTTP_PORT" in os.environ else None,
             stuck_after_s=float(os.environ.get("COPYING_STUCK_AFTER_S", "60")),
         )
 

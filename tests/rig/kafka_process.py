@@ -95,6 +95,10 @@ class KafkaProcess:
             self._process.wait()
             self._process = None
 
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def send_signal(self, number: int) -> None:
         """Send it a signal, e.g. SIGSTOP."""
         if self._process is not None:

@@ -6,6 +6,9 @@ from confluent_kafka import KafkaError, KafkaException
 
 from flowtrack.errors import BrokerError
 
+_AWAY = (
+    "check FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS and that the broker runs; its log says why it ended, e.g. of a full disk"
+)
 _HELP = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "grant this user read and write on the topic",
     KafkaError.GROUP_AUTHORIZATION_FAILED: "grant this user read on the consumer group",
@@ -18,9 +21,9 @@ _HELP = {
     KafkaError._UNKNOWN_TOPIC: "create the topics: `flowtrack topics create`",  # noqa: SLF001 - (likewise)
     KafkaError._NOENT: "create the topics: `flowtrack topics create`",  # noqa: SLF001 - (likewise)
     KafkaError._UNKNOWN_PARTITION: "create the topics: `flowtrack topics create`",  # noqa: SLF001 - (likewise)
-    KafkaError._TRANSPORT: "check FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS and that the broker runs",  # noqa: SLF001 - (likewise)
-    KafkaError._TIMED_OUT: "check FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS and that the broker runs",  # noqa: SLF001 - (likewise)
-    KafkaError._ALL_BROKERS_DOWN: "check FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS and that the broker runs",  # noqa: SLF001 - (likewise)
+    KafkaError._TRANSPORT: _AWAY,  # noqa: SLF001 - (likewise)
+    KafkaError._TIMED_OUT: _AWAY,  # noqa: SLF001 - (likewise)
+    KafkaError._ALL_BROKERS_DOWN: _AWAY,  # noqa: SLF001 - (likewise)
     KafkaError._FENCED: "another worker runs with the same transactional id: end one of them",  # noqa: SLF001 - (likewise)
     KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
         "another program, or a worker of another version, is in this consumer group: end it, or give it a group of its "
@@ -28,6 +31,9 @@ _HELP = {
     ),
     KafkaError.UNKNOWN_TOPIC_ID: "the topic was deleted or made anew: see `flowtrack topics acknowledge`",
     KafkaError.INCONSISTENT_TOPIC_ID: "the topic was deleted or made anew: see `flowtrack topics acknowledge`",
+    KafkaError.KAFKA_STORAGE_ERROR: (
+        "the broker cannot write to its disk: make room or replace it, then start the broker anew"
+    ),
     KafkaError.MSG_SIZE_TOO_LARGE: "raise the topic's `max.message.bytes`, or send less",
 }
 
@@ -58,12 +64,17 @@ NOT_THERE = {
 }
 
 
-# A partition or a group is between two leaders, e.g. just made: within moments there is one again.
-_PASSING = {
+# What the client knows of a partition's leader is out of date.
+MOVED = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
+}
+
+
+# A partition or a group is between two leaders, e.g. just made: within moments there is one again.
+_PASSING = MOVED | {
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,

@@ -9,7 +9,7 @@ import stamina
 from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from flowtrack.adapters.kafka.faults import broker_error, passes
+from flowtrack.adapters.kafka.faults import MOVED, broker_error, kafka_error, passes
 from flowtrack.adapters.kafka.notes import read_note
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.errors import BrokerError
@@ -87,7 +87,12 @@ class LogOffsets:
         @_again(timeout_s)
         def ask() -> dict[Place, int]:
             futures = self._admin.list_offsets(question, isolation_level=isolation, request_timeout=timeout_s)
-            return {(at.topic, at.partition): future.result(timeout_s).offset for at, future in futures.items()}
+            try:
+                return {(at.topic, at.partition): future.result(timeout_s).offset for at, future in futures.items()}
+            except KafkaException as error:
+                if kafka_error(error).code() in MOVED:  # asked again, it would go by the same metadata
+                    self._admin.list_topics(timeout=timeout_s)
+                raise
 
         try:
             return ask()

@@ -8,6 +8,7 @@ import secrets
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Processor
 
 _WATCH_S = 0.2
+_ASK_AFTER_S = 5.0  # the source's thread may hang in a commit, and hears nothing of the broker meanwhile
 _SLOW_S = 20.0  # a batch takes well under a second: whoever asks should know
 _STOP_S = 30.0  # a batch in hand, then leaving the group
 _FAUST_STOP_S = 5.0
@@ -93,6 +95,7 @@ class Worker:
         self._ready_file = ready_file
         self._waits_for = waits_for
         self._failed = False
+        self._ask_again_s = 0.0
         self._control = ControlTopics(settings, control_handlers, self._fail)
         self._source = Source(settings, plan, processor, submit=self._submit, on_poison=on_poison, on_gap=on_gap)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -189,15 +192,22 @@ class Worker:
         return 0
 
     async def _leave_if_stuck(self) -> None:
-        """End the process when there is work and no commit although the broker answers: a restart may help."""
-        if self._source.status.stuck_for_s() <= self._plan.stuck_after_s:
+        """Look whether the broker answers while there is work and no commit.
+
+        When it does not, that is why the worker is not ready.  When it does, and for long, the process ends itself: a
+        restart may help.
+        """
+        stuck_s, now_s = self._source.status.stuck_for_s(), time.monotonic()
+        patience_s = self._plan.stuck_after_s
+        if stuck_s <= min(_ASK_AFTER_S, patience_s) or (stuck_s <= patience_s and now_s < self._ask_again_s):
             return
-        if not await asyncio.to_thread(self._broker_answers):
-            return
-        _log.error(
-            "worker ends", worker=self._plan.name, error="work to do and no commit", for_s=self._plan.stuck_after_s
-        )
-        os._exit(EXIT_FATAL)  # its thread hangs: there is no graceful way
+        silent = await asyncio.to_thread(self._broker_is_silent)
+        self._ask_again_s = time.monotonic() + _ASK_AFTER_S
+        if silent:
+            self._source.status.broker_down = silent
+        elif stuck_s > patience_s:
+            _log.error("worker ends", worker=self._plan.name, error="work to do and no commit", for_s=patience_s)
+            os._exit(EXIT_FATAL)  # its thread hangs: there is no graceful way
 
     def _announce(self) -> None:
         if self._ready_file is not None:
@@ -205,12 +215,13 @@ class Worker:
             part.write_text("ready\n", encoding="utf-8")
             part.replace(self._ready_file)  # whoever waits for the file sees it whole
 
-    def _broker_answers(self) -> bool:
+    def _broker_is_silent(self) -> str:
+        """Say why the broker does not answer; empty when it does."""
         try:
             LogOffsets(self._settings).partitions(self._plan.topics[0], timeout_s=5.0)
-        except BrokerError:
-            return False
-        return True
+        except BrokerError as error:
+            return str(error)
+        return ""
 
 
 def run_worker(  # noqa: PLR0913 - a worker spelt out where it is started; kept as Plan and Worker from there on
