@@ -18,6 +18,12 @@ SEVERITIES = ("", "info", "low", "medium", "high", "critical")
 """From none to worst; a permit has none."""
 
 Severity = Literal["", "info", "low", "medium", "high", "critical"]
+PartitionNumber = Annotated[int, Field(ge=0, le=65_535)]
+"""Of a topic; as wide as the ledger's column."""
+Offset = Annotated[int, Field(ge=0, le=(1 << 63) - 1)]
+"""Of a record in its partition, as Kafka counts."""
+Revision = Annotated[int, Field(ge=0, le=65_535)]
+"""How often an event was judged anew."""
 SituationId = Annotated[str, Field(min_length=16, max_length=16, pattern="^[0-9a-f]{16}$")]
 """64-bit BLAKE2b of the situation's canonical form, 16 hex digits."""
 
@@ -64,12 +70,12 @@ class Decision(Contract):
     dataset: str
     epoch: str
     """Which broker `partition` and `offset` belong to: an embedded broker starts a new epoch each time."""
-    partition: int
-    offset: int
+    partition: PartitionNumber
+    offset: Offset
     verdict: Verdict
     pack: str
     registry: str
-    revision: int
+    revision: Revision
     suspect: bool
     """Whether the event may repeat an earlier one (its `sequence` is not above the last seen, or it has none)."""
     correlationid: str
@@ -101,8 +107,8 @@ class ConsentCopy(Contract):
     valid_from: AwareDatetime
     received_at: AwareDatetime
     epoch: str
-    partition: int
-    offset: int
+    partition: PartitionNumber
+    offset: Offset
     data: ConsentData
 
 
@@ -133,7 +139,7 @@ class Marker(Contract):
     """Whose events are touched; None where the registry or the pack changed."""
     reaches_back_to: AwareDatetime
     """Events that happened at or after this instant are touched."""
-    partition: int
+    partition: PartitionNumber
     history: list[HistoryEntry]
     """The subject's whole consent history, after the change."""
     changed: str
@@ -146,7 +152,7 @@ class AmendedCategory(Contract):
     """What judging anew changed for one category of an event."""
 
     category: str
-    revision: int
+    revision: Revision
     """Of the answer that holds from now on."""
     verdict_before: Verdict
     verdict: Verdict
@@ -171,10 +177,10 @@ class Amendment(Contract):
     recorded_at: AwareDatetime
     """From when on it is known."""
     epoch: str
-    partition: int
+    partition: PartitionNumber
     """Where the event stood, as in its decision."""
-    offset: int
-    decision_offset: int
+    offset: Offset
+    decision_offset: Offset
     """Of the marker; with the event's place it names this amendment, which may come twice after a kill."""
     pack: str
     registry: str
@@ -199,8 +205,8 @@ class Finding(Contract):
     severity: Severity
     happened_at: AwareDatetime
     epoch: str
-    partition: int
-    offset: int
+    partition: PartitionNumber
+    offset: Offset
 
 
 class Alert(Contract):
@@ -231,8 +237,8 @@ class DeadLetter(Contract):
 
     topic: str
     epoch: str
-    partition: int
-    offset: int
+    partition: PartitionNumber
+    offset: Offset
     received_at: AwareDatetime
     code: DeadLetterCode
     field: str

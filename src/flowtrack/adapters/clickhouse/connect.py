@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -45,6 +46,8 @@ _CLUSTER_SESSION = {
 }
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 
+# The client logs what it cannot send, with the value in it; the error that it raises becomes ours, without.
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL + 1)
 _log = structlog.get_logger(__name__)
 
 

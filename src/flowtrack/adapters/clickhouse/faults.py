@@ -8,7 +8,9 @@ client tries a closed connection once more by itself, so the last failure says n
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +21,10 @@ from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
 from flowtrack.errors import RuntimeStateError, StoreError, StoreInDoubtError, StoreUnavailableError
 
+_DAMAGED = "the ledger's files are damaged: put it back from a backup, and look after the disk"
 _LATER = "nothing to do here: it is tried again"
 _HELP = {
+    **dict.fromkeys((33, 40, 226, 228, 231, 246, 271), _DAMAGED),
     16: "run `flowtrack store migrate` of this version, as a user that may change tables",
     60: "run `flowtrack store migrate` of this version, as a user that may change tables",
     62: "the server is older than this version of Flowtrack needs",
@@ -71,6 +75,8 @@ _IN_DOUBT = frozenset(
         999,  # KEEPER_EXCEPTION
     }
 )
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_CODE = re.compile(r"Code: (\d+)")
 _LOCK_FILE = "status"
 _OTHER_PATH = "cannot connect with different path"
 
@@ -103,7 +109,22 @@ def ours(doing: Doing) -> Iterator[None]:
         yield
     except ClickHouseError as error:
         raise _of_client(error, doing) from error
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        if not doing.writes:
+            raise
+        # From the client, before anything was sent. Its own words quote the value, so they stay out of the chain too.
+        raise StoreError(
+            "a value does not fit its column",
+            where=str(doing),
+            help="whoever wrote it is of another version than this process: run the same",
+        ) from None
     except (HTTPError, OSError, RuntimeError) as error:
+        if _errno(error) in _NO_ROOM:
+            raise StoreUnavailableError(  # of the client's own file, before the engine has seen anything
+                f"there is no room left: `{errno.errorcode[_errno(error)]}`",
+                where=str(doing),
+                help="make room on the disks of the ledger and of temporary files; what waits is written then",
+            ) from error
         raise _kind(doing, StoreInDoubtError)(
             f"the store does not answer: `{type(error).__name__}`",
             where=str(doing),
@@ -146,6 +167,10 @@ def _from_between(error: ClickHouseError) -> bool:
     return "HTTP driver received HTTP status" in str(error)
 
 
+def _errno(error: Exception) -> int:
+    return getattr(error, "errno", None) or 0
+
+
 def _kind(doing: Doing, when_written: type[StoreError]) -> type[StoreError]:
     """A read that failed did nothing, whatever happened on its way."""
     return when_written if doing.writes else StoreUnavailableError
@@ -177,6 +202,13 @@ def opening(directory: Path | None, address: str) -> Iterator[None]:
                 "this process has another ledger's directory open",
                 where=address,
                 help="close it first: one process holds one embedded engine",
+            ) from error
+        if directory is not None and type(error) is StoreError:
+            code = _CODE.search(str(error.__cause__))
+            raise StoreError(
+                f"the embedded engine cannot open its directory{f' (code {code[1]})' if code else ''}",
+                where=address,
+                help=f"{_DAMAGED}; or the directory is of a newer version of Flowtrack",
             ) from error
         raise
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 from clickhouse_connect.driver.client import Client
 
 from flowtrack.adapters.clickhouse.connect import INSERT_ROWS_MAX, connect, insert_settings
+from flowtrack.adapters.clickhouse.damage import refuse_damaged
 from flowtrack.adapters.clickhouse.faults import Doing, opening, ours
 from flowtrack.adapters.clickhouse.footprint import release_code_pages
 from flowtrack.adapters.clickhouse.migrate import Migration, apply, for_servers, shipped, shipped_layout
@@ -80,11 +81,14 @@ class Store:
         """Apply what is missing of the migrations (those that are shipped, unless said), and give their names.
 
         Raises:
-            StoreError: an applied file has changed, the database is ahead, or a statement failed.
+            StoreError: an applied file has changed, the database is ahead, a statement failed, or something of what is
+                there is damaged.
         """
         if migrations is None:
             migrations = shipped() + (for_servers() if self.settings.manage_roles else [])
         done = apply(self, migrations, self.layout)
+        if not self.settings.cluster:
+            refuse_damaged(self, self.settings.address)
         self._slim()
         return done
 

@@ -60,3 +60,10 @@ GRANT SELECT ON system.disks TO flowtrack_operator;
 GRANT SELECT ON system.errors TO flowtrack_operator;
 GRANT SELECT ON system.clusters TO flowtrack_operator;
 GRANT SELECT ON system.clusters TO flowtrack_writer;
+
+-- Who starts a process on the ledger looks whether a part of it has been put aside as damaged.
+GRANT SELECT ON system.detached_parts TO flowtrack_writer;
+GRANT SELECT ON system.detached_parts TO flowtrack_auditor;
+GRANT SELECT ON system.detached_parts TO flowtrack_subject_desk;
+GRANT SELECT ON system.detached_parts TO flowtrack_regulator;
+GRANT SELECT ON system.detached_parts TO flowtrack_operator;

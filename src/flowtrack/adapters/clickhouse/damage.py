@@ -1,0 +1,39 @@
+"""Whether something of the ledger has been put aside as damaged.
+
+When the engine starts and cannot read a part, it moves it to `detached` and goes on without it: every answer would be
+silently partial.  So that is looked for before anybody is answered.  Replicated tables fetch the part from a neighbour
+and keep the damaged one as well, which says nothing then.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from flowtrack.errors import StoreError
+
+_DAMAGED = """
+SELECT table, count(), any(path) FROM system.detached_parts
+WHERE database = currentDatabase() AND startsWith(reason, 'broken') GROUP BY table ORDER BY table LIMIT 1"""
+
+
+class Asked(Protocol):
+    """What is needed of a store."""
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a query."""
+        ...
+
+
+def refuse_damaged(store: Asked, address: str) -> None:
+    """Refuse a ledger of which a part is missing since it is damaged.
+
+    Raises:
+        StoreError: names the table, how many parts, and where the first of them lies.
+    """
+    for table, parts, path in store.rows(_DAMAGED):
+        raise StoreError(
+            f"`{parts}` parts of `{table}` are damaged, and their rows missing from every answer",
+            where=address,
+            help=f"put the ledger back from a backup; or, to go on without those rows, move `{path}` and its like away "
+            "and let `flowtrack reconcile` say what is missing",
+        )
