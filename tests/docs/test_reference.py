@@ -23,6 +23,7 @@ from flowtrack.adapters.kafka.topics import SHAPES
 from flowtrack.adapters.snapshots.settings import SnapshotSettings
 from flowtrack.apps.cli import app
 from flowtrack.apps.keys import PolicySettings
+from flowtrack.apps.ledger_settings import LedgerSettings
 from flowtrack.apps.progress import STAGES
 from flowtrack.apps.settings import HealthSettings
 from flowtrack.domain.names import DeadLetterCode, Gap, Note, Reason
@@ -42,6 +43,7 @@ SETTINGS = "docs/reference/settings.md"
 GROUPS: dict[str, type[BaseSettings]] = {
     "Kafka": KafkaSettings,
     "ClickHouse": ClickHouseSettings,
+    "Looking after the ledger": LedgerSettings,
     "HTTP service of the sink": HttpSettings,
     "Health of a worker": HealthSettings,
     "Alerts": AlertSettings,

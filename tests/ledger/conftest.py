@@ -29,6 +29,8 @@ from tests.ledger.http_front import HttpFront
 
 SERVER = "FLOWTRACK_TEST_CLICKHOUSE"
 _numbers = itertools.count()
+_MEMORY_BYTES = 1 << 30
+"""Of the one engine of all tests: hundreds of databases leave their mark on what it thinks it uses."""
 
 
 class Both(NamedTuple):
@@ -47,7 +49,7 @@ def clock() -> datetime:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The directory of this process's one engine, kept open: each test has a database of its own in it."""
     directory = tmp_path_factory.mktemp("store")
-    with Store(ClickHouseSettings(data_dir=directory)):
+    with Store(ClickHouseSettings(data_dir=directory, memory_bytes_max=_MEMORY_BYTES)):
         yield directory
 
 
@@ -82,16 +84,17 @@ def settings(way: str, engine: Path, request: pytest.FixtureRequest) -> Iterator
     database = f"test{next(_numbers)}"
     if way == "http":
         front: HttpFront = request.getfixturevalue("front")
-        yield ClickHouseSettings(url=front.url, database=database)
+        settings = ClickHouseSettings(url=front.url, database=database)
     elif way == "server":
         password = SecretStr(os.environ.get(f"{SERVER}_PASSWORD", ""))
         database = f"{database}_{os.getpid()}"
         settings = ClickHouseSettings(url=os.environ[SERVER], password=password, database=database)
-        yield settings
-        with Store(settings) as store:
-            store.command(f"DROP DATABASE {database} SYNC")
     else:
-        yield ClickHouseSettings(data_dir=engine, database=database)
+        settings = ClickHouseSettings(data_dir=engine, database=database)
+    yield settings
+    dropped = settings if way == "server" else ClickHouseSettings(data_dir=engine, database=database)
+    with Store(dropped) as store:  # each takes some 6 MiB of the engine's bound, and there are hundreds
+        store.command(f"DROP DATABASE {database} SYNC")
 
 
 @pytest.fixture

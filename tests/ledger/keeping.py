@@ -15,6 +15,7 @@ from tests.ledger.day import a_day
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 """The instant of every request; the day was a month before."""
+_runs = itertools.count()
 WAIT_S = 90.0
 """The engine deletes old parts within half a minute; under load later."""
 
@@ -33,7 +34,7 @@ def keeper_of(store: Store, *, services: Sequence[str] = (), now: datetime = NOW
 
 def write(store: Store, records: Sequence[Record]) -> None:
     """Let a sink that has just started write records."""
-    LedgerWriter(SinkStore(store), "run").process(records)
+    LedgerWriter(SinkStore(store), f"run{next(_runs)}").process(records)
 
 
 def filled(store: Store, events: int = 120) -> list[Record]:

@@ -212,6 +212,7 @@ def test_an_erase_event_erases_here_only_where_that_is_set(
 
 
 @pytest.mark.slow
+@pytest.mark.embedded
 def test_the_bytes_are_gone_within_the_bound(store: Store, engine: Path) -> None:
     """After the clean-up no file of the store has the pseudonym, in parts in use or not, compressed or not."""
     who = subject_of(777)

@@ -117,6 +117,20 @@ def test_a_month_of_which_nothing_is_kept_is_dropped(ledger: Store) -> None:
     assert ledger.rows("SELECT count() FROM flows") == [(40,)]
 
 
+def test_a_period_longer_than_the_calendar_keeps_everything(ledger: Store) -> None:
+    """A hundred years back lies before the engine's first day: nothing has expired."""
+    answer = keeper_of(ledger).retain(Retain(policy=policy({"keep_days": 36_525})), asker="ops")
+    assert (answer.rows, answer.expired) == (0, [])
+    assert ledger.rows("SELECT count() FROM flows") == [(60,)]
+
+
+@pytest.mark.parametrize(("keep_days", "rows_left"), [(89, 40), (90, 60), (39, 20), (40, 40)])
+def test_the_last_day_that_is_kept_is_kept(ledger: Store, keep_days: int, rows_left: int) -> None:
+    """What happened exactly so many days ago stays, what happened the day before goes."""
+    keeper_of(ledger).retain(Retain(policy=policy({"keep_days": keep_days})), asker="ops")
+    assert ledger.rows("SELECT count() FROM flows") == [(rows_left,)]
+
+
 def test_numbers_and_books_stay(ledger: Store) -> None:
     """What stood and what stands add up by category, kind and verdict; the books balance; nothing comes back."""
     asked = ClickHouseLedger(ledger, clock=clock)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from flowtrack.apps.check_cli import check
+from flowtrack.apps.ledger_cli import app as ledger
 from flowtrack.apps.policy_cli import app as policy
 from flowtrack.apps.registry_cli import app as registry_app
 from flowtrack.apps.store_cli import app as store_app
@@ -38,6 +39,7 @@ app.add_typer(worker, name="worker")
 app.add_typer(topics, name="topics")
 app.add_typer(policy, name="policy")
 app.add_typer(registry_app, name="registry")
+app.add_typer(ledger, name="ledger")
 app.add_typer(deadletters, name="deadletters")
 app.add_typer(store_app, name="store")
 app.command("check")(check)

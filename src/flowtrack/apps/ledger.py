@@ -29,24 +29,15 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
     Raises:
         StoreError: there is no ledger, or it cannot be opened.
     """
-    from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
-
-    settings = read(ClickHouseSettings)
-    directory = DataDirectory(data_dir)
-    service = _service(directory) if settings.embedded else ""
+    settings, directory = ledger_settings(data_dir)
+    service = "" if directory is None else service_of(directory)
     if service:
         from flowtrack.adapters.http.client import LedgerClient
 
         with LedgerClient(service) as client:
             yield client
         return
-    if settings.embedded:
-        if not directory.store.is_dir():
-            raise StoreError(
-                f"there is no ledger in `{data_dir}`",
-                help="run `flowtrack up`, name another directory with --data-dir, or set FLOWTRACK_CLICKHOUSE__URL",
-            )
-        settings = settings.model_copy(update={"data_dir": directory.store})
+    if directory is not None:
         with directory, _opened(settings) as ledger:
             yield ledger
         return
@@ -54,7 +45,27 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         yield ledger
 
 
-def _service(directory: DataDirectory) -> str:
+def ledger_settings(data_dir: Path) -> tuple[ClickHouseSettings, DataDirectory | None]:
+    """Give where the ledger is: a server, or a directory that is there (or that a process holds).
+
+    Raises:
+        StoreError: there is no ledger.
+    """
+    from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
+
+    settings = read(ClickHouseSettings)
+    if not settings.embedded:
+        return settings, None
+    directory = DataDirectory(data_dir)
+    if not service_of(directory) and not directory.store.is_dir():
+        raise StoreError(
+            f"there is no ledger in `{data_dir}`",
+            help="run `flowtrack up`, name another directory with --data-dir, or set FLOWTRACK_CLICKHOUSE__URL",
+        )
+    return settings.model_copy(update={"data_dir": directory.store}), directory
+
+
+def service_of(directory: DataDirectory) -> str:
     """Give the address of the sink that holds the embedded store; empty where none runs, as far as is known."""
     from flowtrack.adapters.http.settings import HOST, HttpSettings
 

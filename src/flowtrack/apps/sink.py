@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from flowtrack.apps.child import READY_FILE
 from flowtrack.apps.groups import SINK_GROUP
+from flowtrack.apps.ledger_timer import kept
 from flowtrack.apps.settings import HealthSettings, read
 from flowtrack.errors import BrokerError
 from flowtrack.tracking.records import Topic
@@ -61,9 +62,10 @@ def run() -> int:
         library = RuleLibrary(RulesRead(kafka), amendments)
         amender = Amender(amendments, library, epoch=kafka.epoch)
         writer = LedgerWriter(SinkStore(written), secrets.token_hex(8), amender)
-        ledger = ClickHouseLedger(asked, clock=partial(datetime.now, UTC), lag=lag_of(kafka))
+        lag = lag_of(kafka)
+        ledger = ClickHouseLedger(asked, clock=partial(datetime.now, UTC), lag=lag)
         app = build_app(ledger, reason=lambda: "" if writer.partitions else "no partition taken over yet")
-        with LoopbackServer(app, http.port):
+        with kept(clickhouse, app, lag), LoopbackServer(app, http.port):
             return run_worker(
                 "sink",
                 kafka,

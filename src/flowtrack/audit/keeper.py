@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from flowtrack.audit.copies import BackUp, BackupAnswer, Export, ExportManifest
 from flowtrack.audit.erasure import Erase, ErasureAnswer, VacuumAnswer
 from flowtrack.audit.holds import Hold, PlacedHold
 from flowtrack.audit.retention import Retain, RetentionAnswer
@@ -38,4 +39,12 @@ class Keeper(Protocol):
 
     def retain(self, request: Retain, *, asker: str) -> RetentionAnswer:
         """Let go what a retention policy no longer keeps."""
+        ...
+
+    def back_up(self, request: BackUp, *, asker: str) -> BackupAnswer:
+        """Copy the embedded store into a new folder, and prove that it can be put back."""
+        ...
+
+    def export(self, request: Export, *, asker: str) -> ExportManifest:
+        """Write rows of a table into a new folder, as Parquet."""
         ...

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from flowtrack.adapters.clickhouse import statements as sql
 from flowtrack.adapters.clickhouse.books import books
+from flowtrack.adapters.clickhouse.completeness import completeness
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.answers import (
     AlertAnswer,
@@ -69,7 +70,7 @@ class ClickHouseLedger:
     def trail(self, question: Trail, *, asker: str) -> TrailAnswer:
         """Give a subject's trail; who asked is written down first, so that no answer goes unrecorded."""
         self._write_down("trail", asker, question)
-        completeness = self._completeness()  # before the rows: what comes in between is in the answer, not promised
+        complete = self._completeness()  # before the rows: what comes in between is in the answer, not promised
         subject = {"subject": question.subject}
         statement, times = sql.when(sql.TRAIL, question.as_of, question.known_at)
         flows = self._store.named(statement, **subject, **times)
@@ -90,12 +91,12 @@ class ClickHouseLedger:
             consents=sorted(
                 map(_trail_consent, consents), key=lambda consent: (consent.valid_from, consent.recorded_at)
             ),
-            completeness=completeness,
+            completeness=complete,
         )
 
     def overview(self, question: Overview) -> OverviewAnswer:
         """Count the flows."""
-        completeness = self._completeness()
+        complete = self._completeness()
         by_kind = [KindCount(**row) for row in self._named(sql.EVENTS_BY_KIND, question)]
         by_category = [CategoryCount(**row) for row in self._named(sql.FLOWS_BY_CATEGORY, question)]
         parties = self._named(sql.PARTIES, question, parties=question.parties_max)
@@ -105,7 +106,7 @@ class ClickHouseLedger:
             by_kind=by_kind,
             by_category=by_category,
             parties=[PartyCount(**row) for row in parties],
-            completeness=completeness,
+            completeness=complete,
         )
 
     def alerts(self, question: AlertList) -> AlertAnswer:
@@ -119,9 +120,9 @@ class ClickHouseLedger:
 
     def coverage(self, question: Coverage) -> CoverageAnswer:
         """Give how often each rule decided."""
-        completeness = self._completeness()
+        complete = self._completeness()
         hits = [RuleHits(**row) for row in self._named(sql.COVERAGE, question)]
-        return CoverageAnswer(rules=hits, completeness=completeness)
+        return CoverageAnswer(rules=hits, completeness=complete)
 
     def books(self, question: Books) -> BooksAnswer:
         """Give what the ledger holds of each source partition."""
@@ -159,14 +160,7 @@ class ClickHouseLedger:
         return self._store.named(statement, **times, **parameters)
 
     def _completeness(self) -> CompleteUpTo:
-        """All partitions have come at least as far as the slowest; without lag, as far as the newest row."""
-        lag = None if self._lag is None else self._lag()
-        newest = self._store.rows(sql.PROGRESS)
-        if not newest:
-            return CompleteUpTo(lag_records=lag)
-        epoch = newest[-1][0]
-        of_epoch = [at_ms for its, _, at_ms in newest if its == epoch]
-        return CompleteUpTo(complete_up_to=from_us((of_epoch[-1] if lag == 0 else of_epoch[0]) * 1000), lag_records=lag)
+        return completeness(self._store, None if self._lag is None else self._lag())
 
     def _write_down(self, name: str, asker: str, question: Trail) -> None:
         at_us = instant_us(self._clock())

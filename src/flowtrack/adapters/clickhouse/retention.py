@@ -113,7 +113,8 @@ def _days(policy: RetentionPolicy) -> Condition:
 
 def _expired(days: Condition, at: datetime) -> Condition:
     """Rows of days that lie further back than they are kept, counted in UTC."""
-    text = f"({days.text} > 0 AND toDate(happened_at) < toDate({{today:String}}) - {days.text})"
+    passed = "dateDiff('day', toDate(happened_at), toDate({today:String}))"  # a date minus many days would wrap around
+    text = f"({days.text} > 0 AND {passed} > {days.text})"
     return Condition(text, {**days.parameters, "today": f"{at:%Y-%m-%d}"})
 
 

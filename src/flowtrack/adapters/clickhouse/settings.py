@@ -138,6 +138,7 @@ class ClickHouseSettings(BaseSettings):
             "background_schedule_pool_size": "1",
             "background_common_pool_size": "1",
             "max_thread_pool_size": "48",
+            "backups.allowed_path": "/",  # an operator's backups go where this process may write
         }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -160,6 +162,26 @@ class Store:
         """
         with ours(self._doing(f"statement `{_label(statement)}`", writes=True)):
             self._open_client().command(statement, parameters=parameters or None, settings=dict(settings or {}))
+
+    def write_parquet(self, statement: str, path: Path, **parameters: object) -> None:
+        """Run a query and write its rows to a file of this machine, in bounded memory.
+
+        The embedded engine writes the file itself, since its answers in Parquet come whole; a server's come in pieces.
+
+        Raises:
+            StoreError: it failed; the file is not whole then.
+        """
+        with ours(self._doing(f"export `{path.name}`")):
+            if self.settings.embedded:
+                quoted = str(path).replace("\\", "\\\\").replace("'", "\\'")
+                into = f"INSERT INTO FUNCTION file('{quoted}', 'Parquet') {statement}"
+                self._open_client().command(into, parameters=parameters or None)
+                return
+            with (
+                path.open("wb") as file,
+                self._open_client().raw_stream(statement, parameters=parameters or None, fmt="Parquet") as stream,
+            ):
+                shutil.copyfileobj(stream, file)
 
     def note(self, migration: Migration) -> None:
         """Write down that a migration has been applied."""

@@ -100,7 +100,7 @@ class Vacuum:
         late = self._sweep(self._since(at))
         late += self._of_events()
         write_down(self._store, at, asker, "vacuum", {"late": late})
-        self._purge()
+        self.purge()
         hidden = [each for each in self._proofs.all() if each.state == "hidden"]
         on_disk = self._is_on_disk()
         old_parts = self._wait(wait_s) if hidden else 0
@@ -168,7 +168,7 @@ class Vacuum:
             rows += sum(sum(each.rows.values()) for each in answer.erasures)
         return rows
 
-    def _purge(self) -> None:
+    def purge(self) -> None:
         """Rewrite the parts that have rows taken out, without them; the others stay as they are."""
         for table in TABLES:
             patches, masked = self._store.rows(_UNFINISHED, table=table)[0]

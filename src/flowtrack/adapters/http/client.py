@@ -88,7 +88,7 @@ class LedgerClient:
             with self._http.stream("GET", "/consents") as response:
                 if response.is_error:
                     response.read()
-                    raise _refused(response)
+                    raise refused(response)
                 for line in response.iter_lines():
                     ended = not line
                     if line:
@@ -132,18 +132,24 @@ class LedgerClient:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if response.is_error:
-            raise _refused(response)
+            raise refused(response)
         return response
 
     def _unreachable(self, error: httpx.HTTPError) -> StoreError:
-        return StoreError(
-            f"the ledger does not answer: `{type(error).__name__}`",
-            where=str(self._http.base_url),
-            help="check that `flowtrack up` or the sink runs, and FLOWTRACK_HTTP__PORT",
-        )
+        return unreachable(str(self._http.base_url), error)
 
 
-def _refused(response: httpx.Response) -> StoreError:
+def unreachable(url: str, error: httpx.HTTPError) -> StoreError:
+    """Say that nobody answers there."""
+    return StoreError(
+        f"the ledger does not answer: `{type(error).__name__}`",
+        where=url,
+        help="check that `flowtrack up` or the sink runs, and FLOWTRACK_HTTP__PORT",
+    )
+
+
+def refused(response: httpx.Response) -> StoreError:
+    """Give what the service said was wrong."""
     try:
         said = response.json()
         return StoreError(str(said["error"]), where=str(said["where"]), help=str(said["help"]))

@@ -1,0 +1,24 @@
+"""How far the ledger has come: what every answer and every copy says of itself."""
+
+from __future__ import annotations
+
+from flowtrack.adapters.clickhouse import statements as sql
+from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.audit.answers import CompleteUpTo
+from flowtrack.domain.instants import from_us
+
+
+def completeness(store: Store, lag_records: int | None) -> CompleteUpTo:
+    """All partitions have come at least as far as the slowest; without lag, as far as the newest row.
+
+    Args:
+        store: open.
+        lag_records: decisions that are not in the ledger yet; None where that is not known.
+    """
+    newest = store.rows(sql.PROGRESS)
+    if not newest:
+        return CompleteUpTo(lag_records=lag_records)
+    epoch = newest[-1][0]
+    of_epoch = [at_ms for its, _, at_ms in newest if its == epoch]
+    at_ms = of_epoch[-1] if lag_records == 0 else of_epoch[0]
+    return CompleteUpTo(complete_up_to=from_us(at_ms * 1000), lag_records=lag_records)
