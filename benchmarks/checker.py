@@ -10,6 +10,10 @@ and write one output of a decision's size.
 Goals: at least 25,000 events per CPU second on either broker; later at least as many as Kafka Streams with
 exactly_once_v2 (ratio 1.0, then 1.2) and half of the bare loop's (TARGETS.md).
 
+With `--workers N` one checker and N take turns instead, each time over the same events, published once all are ready.
+Goal: 1.8 times as many events by wall for two, where there are cores for it; where publisher, broker and workers share
+two cores there are none, and what can be told is whether an event costs the same processor time.
+
 Left out: start of the process and the first twentieth of a round (of Kafka Streams: the first half, in which the JVM
 compiles; both ways are told), publishing, whoever reads the decisions, and the broker's own work, which shares the
 machine and shows in wall times only.  Without a real Kafka (tests/rig/kafka.py says how to have one) that part is left
@@ -24,8 +28,11 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
+
 from benchmarks.peers.lineup import PEERS, Peer, PeerMissingError
 from benchmarks.rig.kafka_rounds import Filler, Round, measure, python, swallowing
+from benchmarks.rig.sharing import measure_together
 from benchmarks.rig.telling import Figure, options_of, tell
 from flowtrack.adapters.kafka.embedded import EmbeddedBroker
 from flowtrack.adapters.kafka.settings import KafkaSettings
@@ -45,7 +52,7 @@ _READERS = {
     str(Topic.FINDINGS): "flowtrack-alerter",
     str(Topic.DEADLETTERS): "flowtrack-sink",
 }
-_GOALS = {"streams": ">= 1.0, later", "bare": ">= 0.5, later", "faust": ">= 25"}
+_GOALS = {"streams": ">= 1.0, later", "bare": ">= 0.5, later", "faust": ">= 25", "wall": ">= 1.8, with cores"}
 
 
 def day_of(events: int, seed: int, subjects: int = 2_000) -> SampleDay:
@@ -134,6 +141,44 @@ def real(options: argparse.Namespace, folder: Path) -> list[Figure]:
     return figures
 
 
+def together(options: argparse.Namespace, folder: Path) -> list[Figure]:
+    """One checker and several, in turn over the same events: whether an event costs more when they share partitions."""
+    rounds: dict[int, list[Round]] = {1: [], options.workers: []}
+    with real_kafka(folder) as address:
+        settings = KafkaSettings(bootstrap_servers=address, partitions=8, replication_factor=1)
+        create_topics(settings)
+        day = day_of(options.events, seed=1, subjects=options.subjects)
+        publish(settings, [rule.output() for rule in rules_of(day)])
+        filler, events = Filler(settings), list(day.events())
+        filler.consents(day)
+        measure(_WORKER, settings, _CHECKER, folder, topic=Topic.CONSENTS)
+        for _ in range(options.rounds):
+            for workers, found in rounds.items():
+                found.append(
+                    measure_together(
+                        _WORKER,
+                        settings,
+                        _CHECKER,
+                        folder,
+                        workers=workers,
+                        fill=lambda: filler.write(Topic.EVENTS, events),
+                    )
+                )
+    figures = [each for workers, found in rounds.items() for each in figures_of(f"{workers} checker(s)", found)]
+    pairs = list(zip(rounds[1], rounds[options.workers], strict=True))
+    cost, wall = (
+        (b.per_cpu_second / a.per_cpu_second for a, b in pairs),
+        (b.per_second / a.per_second for a, b in pairs),
+    )
+    return [
+        *figures,
+        Figure(f"{options.workers} checkers / 1, per CPU second", "ratio", tuple(cost)),
+        Figure(
+            f"{options.workers} checkers / 1, wall, of {psutil.cpu_count()} cores", "ratio", tuple(wall), _GOALS["wall"]
+        ),
+    ]
+
+
 def figures_of(name: str, rounds: list[Round], goal: str = "") -> list[Figure]:
     """What is told of a worker's rounds."""
     return [
@@ -170,6 +215,9 @@ def options_given() -> argparse.Namespace:
     parser.add_argument(
         "--peers", nargs="*", choices=keys, default=keys, metavar="PEER", help=f"(default {' '.join(keys)})"
     )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="more than 1: only one checker beside so many that share partitions"
+    )
     options = parser.parse_args()
     if options.tiny:
         options.events, options.subjects, options.rounds = 1_000, 200, 1
@@ -182,12 +230,12 @@ def main() -> None:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="flowtrack-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        if options.broker != "real":
+        if options.broker != "real" and options.workers == 1:
             rounds = embedded(options.events, options.rounds, folder)
             figures += figures_of("checker, embedded broker", rounds, ">= 25,000")
         if options.broker != "embedded":
             try:
-                figures += real(options, folder)
+                figures += real(options, folder) if options.workers == 1 else together(options, folder)
             except NoKafkaError as error:
                 sys.stdout.write(f"left out, the real Kafka: {error}\n")
     tell("Checker", figures, options.json)

@@ -152,14 +152,16 @@ def measure(
         end = sum(LogOffsets(settings).ends(places).values())
         with running(command, settings, folder, extra) as (process, ready_s):
             start = _Instant.of(process, before)
-            _wait(lambda: committed_total(offsets, places) >= min(end, before + warm_events), process, folder, _DONE_S)
+            wait_for(
+                lambda: committed_total(offsets, places) >= min(end, before + warm_events), process, folder, _DONE_S
+            )
             begun = _Instant.of(process, committed_total(offsets, places))
             if begun.committed == end:
                 begun = start  # all in one commit: there is no later one to start the clock with
             wanted = end if events_max is None else min(end, begun.committed + events_max)
-            _wait(lambda: committed_total(offsets, places) >= wanted, process, folder, _DONE_S)
+            wait_for(lambda: committed_total(offsets, places) >= wanted, process, folder, _DONE_S)
             done = _Instant.of(process, committed_total(offsets, places))
-            peak = int(Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+            peak = peak_bytes_of(process)
     return Round(
         events=done.committed - begun.committed,
         wall_s=done.wall_s - begun.wall_s,
@@ -181,7 +183,7 @@ class _Instant:
 
     @classmethod
     def of(cls, process: psutil.Process, committed: int) -> _Instant:
-        return cls(committed, time.monotonic(), _cpu_s(process))
+        return cls(committed, time.monotonic(), cpu_s_of(process))
 
 
 @contextmanager
@@ -195,7 +197,7 @@ def running(
     with (folder / "worker.log").open("wb") as output:
         child = psutil.Popen(command, env=environment(settings, ready, extra), cwd=folder, stdout=output, stderr=output)
     try:
-        _wait(ready.exists, child, folder, _READY_S)
+        wait_for(ready.exists, child, folder, _READY_S)
         yield child, time.monotonic() - begun
     finally:
         if child.poll() is None:
@@ -207,12 +209,23 @@ def running(
                 child.wait(_END_S)
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def peak_bytes_of(process: psutil.Process) -> int:
+    """The most memory that a process had resident."""
+    return int(Path(f"/proc/{process.pid}/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+
+
+def cpu_s_of(process: psutil.Process) -> float:
+    """The processor time of a process since its start."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
-def _wait(done: Callable[[], bool], child: psutil.Popen, folder: Path, within_s: float) -> None:
+def wait_for(done: Callable[[], bool], child: psutil.Popen, folder: Path, within_s: float) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        RuntimeError: the worker ended first, or the time is over.
+    """
     deadline = time.monotonic() + within_s
     pause = threading.Event()
     while not done():

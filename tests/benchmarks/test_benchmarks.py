@@ -90,6 +90,18 @@ def test_checker_runs_beside_its_peers(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(WITHIN_S)
 @pytest.mark.usefixtures("kafka")
+def test_two_checkers_share_the_work(tmp_path: Path) -> None:
+    """One checker and two are told with their costs, and the ratio of each."""
+    names = names_of(tiny(tmp_path, "checker", "--workers", "2"))
+    assert "1 checker(s): events per CPU second" in names
+    assert "2 checker(s): events per CPU second" in names
+    assert "2 checkers / 1, per CPU second" in names
+
+
+@pytest.mark.real_kafka
+@pytest.mark.slow
+@pytest.mark.timeout(WITHIN_S)
+@pytest.mark.usefixtures("kafka")
 def test_latency_runs(tmp_path: Path) -> None:
     """The benchmark of latency gets a decision on every event that it publishes, none before its event."""
     document = tiny(tmp_path, "latency")
