@@ -300,7 +300,7 @@ def _books(place: tuple[str, int], judged: set[int], dead: set[int], repeated: i
 
 
 def _trail_event(group: list[Row], judgements: dict[Situation, Row]) -> TrailEvent:
-    first = group[0]
+    first = max(group, key=lambda row: int(row["recorded_at"]))  # what was learned last of any of its categories
     copied = ("event_id", "kind", "service", "purpose", "basis", "recipient", "dataset", "location", "pack", "registry")
     return TrailEvent(
         **{name: first[name] for name in copied},

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -82,12 +82,10 @@ class ClickHouseLedger:
             subject=question.subject,
             as_of=question.as_of,
             known_at=question.known_at,
-            events=[
-                _trail_event(list(group), judgements)
-                for _, group in groupby(
-                    flows, key=lambda row: (row["epoch"], row["source_partition"], row["source_offset"])
-                )
-            ],
+            events=sorted(
+                (_trail_event(group, judgements) for group in _by_event(flows)),
+                key=lambda event: (event.happened_at, event.recorded_at, event.offset),
+            ),
             consents=sorted(
                 map(_trail_consent, consents), key=lambda consent: (consent.valid_from, consent.recorded_at)
             ),
@@ -175,8 +173,16 @@ class ClickHouseLedger:
         self._store.insert("audit_log", columns, "")
 
 
+def _by_event(flows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Rows of the same event together; of its categories some may have been judged anew, and so stand apart."""
+    events: dict[tuple[str, int, int], list[dict[str, Any]]] = defaultdict(list)
+    for row in flows:
+        events[row["epoch"], row["source_partition"], row["source_offset"]].append(row)
+    return list(events.values())
+
+
 def _trail_event(rows: list[dict[str, Any]], judgements: dict[tuple[str, int], dict[str, Any]]) -> TrailEvent:
-    first = rows[0]
+    first = max(rows, key=lambda row: int(row["recorded_ms"]))  # what was learned last of any of its categories
     return TrailEvent(
         event_id=first["event_id"],
         kind=first["kind"],

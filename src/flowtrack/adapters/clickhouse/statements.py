@@ -50,7 +50,7 @@ SELECT epoch, source_partition, source_offset, category, revision,
 FROM flows WHERE subject = {subject:UUID} AND {when}
 GROUP BY epoch, source_partition, source_offset, category, revision
 HAVING sum(sign) > 0
-ORDER BY happened_us, recorded_ms, source_offset, category"""
+ORDER BY source_offset, category"""
 
 TRAIL_JUDGEMENTS: Final = """
 SELECT pack, situation, severity, rules, clauses, reasons, notes, gaps FROM judgements
@@ -81,8 +81,12 @@ SELECT category, verdict, sum(sign) AS flows FROM flows WHERE {when}
 GROUP BY category, verdict HAVING flows > 0 ORDER BY category, verdict"""
 
 PARTIES: Final = """
-SELECT recipient, sum(sign) AS flows, sumIf(sign, verdict = 'deny') AS denied, uniqExact(subject) AS subjects
-FROM flows WHERE kind = 'share' AND {when}
+SELECT recipient, sum(stand) AS flows, sum(deny) AS denied, countIf(stand > 0) AS subjects FROM
+(
+    SELECT recipient, subject, sum(sign) AS stand, sumIf(sign, verdict = 'deny') AS deny
+    FROM flows WHERE kind = 'share' AND {when}
+    GROUP BY recipient, subject
+)
 GROUP BY recipient HAVING flows > 0 ORDER BY flows DESC, recipient LIMIT {parties:UInt32}"""
 
 ALERTS: Final = """
