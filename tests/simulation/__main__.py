@@ -11,8 +11,8 @@ import sys
 import time
 from collections.abc import Iterator
 
+from tests.simulation.plot import Plot
 from tests.simulation.search import failures, outcome, smallest, trace_of
-from tests.simulation.world import Plot
 
 
 def main() -> int:
@@ -38,6 +38,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=1_000)
     parser.add_argument("--checkpoint", action="store_true", help="without transactions, as on the embedded broker")
     parser.add_argument("--compaction", action="store_true", help="the consents topic is compacted meanwhile")
+    parser.add_argument("--rules", action="store_true", help="packs and registry change meanwhile")
+    parser.add_argument("--disks", action="store_true", help="checkers keep snapshots, on disks that fail")
     parser.add_argument("--zombie-sinks", action="store_true", help="a sink may lose its partitions before it writes")
     parser.add_argument("--steps", type=int, help="disturbed steps, of a run that was printed")
     parser.add_argument("--kept", help="arrivals of the day that happen, likewise: numbers and commas")
@@ -53,6 +55,8 @@ def _plot(options: argparse.Namespace, seed: int) -> Plot:
         seed,
         transactional=not options.checkpoint,
         compaction=options.compaction,
+        rules=options.rules,
+        disks=options.disks,
         zombie_sinks=options.zombie_sinks,
         disturbed_steps=options.steps,
         kept=None if options.kept is None else tuple(int(index) for index in options.kept.split(",")),
@@ -75,6 +79,8 @@ def _show(plot: Plot, laws: list[str], *, shrink: bool) -> None:
     flags = [
         *(["--checkpoint"] if not small.transactional else []),
         *(["--compaction"] if small.compaction else []),
+        *(["--rules"] if small.rules else []),
+        *(["--disks"] if small.disks else []),
         *(["--zombie-sinks"] if small.zombie_sinks else []),
     ]
     kept = ",".join(map(str, small.kept or ()))

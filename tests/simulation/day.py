@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from flowtrack.tracking.records import Topic
+from flowtrack.tracking.records import Record, Topic
 from flowtrack.wire.keys import consent_key
 from flowtrack.wire.partition import partition_of
 
@@ -67,6 +67,11 @@ _CONSENTS: list[dict[str, Any]] = [
 _json = msgspec.json.Encoder().encode
 
 
+def is_poison(record: Record) -> bool:
+    """Whether the checker fails on a record, for whatever reason."""
+    return record.topic == Topic.EVENTS and POISON in (record.value or b"")
+
+
 class Arrival(NamedTuple):
     """A record as its producer publishes it."""
 
@@ -79,6 +84,12 @@ class Arrival(NamedTuple):
 def day_of(chance: random.Random, size: int) -> list[Arrival]:
     """A day of some `size` arrivals."""
     return _Day(chance).arrivals(size)
+
+
+def closing_events() -> list[Arrival]:
+    """An event for each partition, after everything else."""
+    day = _Day(random.Random(0))
+    return [day.use(SUBJECTS[partition], f"closing-{partition}") for partition in range(PARTITIONS)]
 
 
 class _Day:
@@ -128,6 +139,20 @@ class _Day:
         made = Arrival(Topic.EVENTS, partition_of(subject, PARTITIONS), subject.encode(), _json(message))
         self._events.append(made)
         return made
+
+    def use(self, subject: str, event_id: str) -> Arrival:
+        """The first of all events."""
+        kind, service, data = _EVENTS[2]
+        message = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": f"/services/{service}",
+            "type": f"flowtrack.{kind}.v1",
+            "subject": subject,
+            "time": INSTANTS[0],
+            "data": data,
+        }
+        return Arrival(Topic.EVENTS, partition_of(subject, PARTITIONS), subject.encode(), _json(message))
 
     def _consent(self) -> Arrival:
         subject = self._chance.choice(self._subjects)

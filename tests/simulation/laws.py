@@ -12,9 +12,10 @@ from flowtrack.audit.questions import Books
 from flowtrack.domain.consent import ConsentData
 from flowtrack.domain.decision import Decision, Marker
 from flowtrack.domain.event import TYPES
-from flowtrack.domain.history import as_of, entry_of
+from flowtrack.domain.history import Entry, as_of, entry_of
 from flowtrack.domain.instants import instant_us
 from flowtrack.domain.names import Verdict
+from flowtrack.policy.decide import Decider
 from flowtrack.testing.broker import Place
 from flowtrack.tracking import rows
 from flowtrack.tracking.alerts import identity_of
@@ -23,8 +24,9 @@ from flowtrack.tracking.reconcile import GroupProgress, reconcile
 from flowtrack.tracking.records import Record, Topic
 from flowtrack.wire.decisions import decode_alert, decode_dead_letter, decode_finding, decode_tracked
 from flowtrack.wire.decode import decode_event
-from tests.simulation.day import PARTITIONS
-from tests.simulation.world import World, is_poison, rulebook
+from tests.simulation.day import PARTITIONS, is_poison
+from tests.simulation.rules import rulebook
+from tests.simulation.world import World
 
 Judged = dict[str, tuple[str, int, str]]
 """Verdict, situation and consent record, by category."""
@@ -54,6 +56,8 @@ class Written:
         self.decisions: list[tuple[Record, Decision]] = []
         self.markers: list[tuple[Record, Marker]] = []
         self.copies: list[Source] = []
+        self.copied: list[tuple[int, Source]] = []
+        """The same, each with its offset on decisions/p."""
         for place in ((str(Topic.DECISIONS), p) for p in range(PARTITIONS)):
             for record in world.broker.read(place, 0):
                 item = decode_tracked(record.value or b"")
@@ -63,6 +67,7 @@ class Written:
                     self.markers.append((record, item))
                 elif item.type == "consent":
                     self.copies.append((item.partition, item.offset))
+                    self.copied.append((record.offset, self.copies[-1]))
         self.findings = [decode_finding(record.value or b"") for record in _all(world, Topic.FINDINGS)]
         self.alerts = [decode_alert(record.value or b"") for record in _all(world, Topic.ALERTS)]
 
@@ -99,11 +104,12 @@ def broken_laws(world: World) -> list[Broken]:
 
 
 def _undisturbed(world: World) -> Undisturbed:
-    checker = Checker(rulebook(), PARTITIONS, lambda _: False)
+    checker = Checker(world.last_rules(), PARTITIONS, lambda _: False)
     for partition in range(PARTITIONS):
         checker.assigned(partition, ())
     found = Undisturbed({}, set(), set())
-    for record in sorted(world.arrived, key=lambda each: each.topic != Topic.CONSENTS):
+    arrived = [record for record in world.arrived if record.topic in {Topic.EVENTS, Topic.CONSENTS}]
+    for record in sorted(arrived, key=lambda each: each.topic != Topic.CONSENTS):
         poison = is_poison(record)
         outputs = checker.quarantine(record, ZeroDivisionError()) if poison else checker.process([record])
         for output in outputs:
@@ -179,37 +185,66 @@ def _verdicts_are_the_same(world: World, undisturbed: Undisturbed, written: Writ
     for row in world.ledger.tables[rows.FLOWS]:
         flows.setdefault((row["source_partition"], row["source_offset"]), []).append(row)
     events = {(each.partition, each.offset): each for each in world.arrived if each.topic == Topic.EVENTS}
+    decider = world.last_rules().decider
     for source, group in flows.items():
-        first = group[0]
+        first, wanted = group[0], undisturbed.verdicts.get(source)
         judged = {row["category"]: (row["verdict"], row["situation"], row["consent"]) for row in group}
         touching = [
             marker
             for record, marker in written.markers
             if record.partition == source[0]
             and record.offset > first["decision_offset"]
-            and marker.subject == first["subject"]
+            and marker.subject in {None, first["subject"]}
             and instant_us(marker.reaches_back_to) <= first["happened_at"]
         ]
-        if touching:
-            judged = _judged_anew(events[source], touching[-1])
-        if source in undisturbed.verdicts and judged != undisturbed.verdicts[source]:
-            yield f"{source}: {judged} instead of {undisturbed.verdicts[source]}, by {len(touching)} markers"
+        told = [marker for marker in touching if marker.subject is not None]
+        if told:
+            judged = _judged_anew(events[source], decider, _history_of(told[-1]))
+        elif touching and judged != wanted:
+            known = [_known_by(world, written, first, later=later) for later in (False, True)]
+            again = [_judged_anew(events[source], decider, history) for history in known]
+            judged = wanted if wanted in again else again[0]
+        if wanted is not None and judged != wanted:
+            yield f"{source}: {judged} instead of {wanted}, by {len(touching)} markers"
 
 
-def _judged_anew(record: Record, marker: Marker) -> Judged:
-    """What a re-judging sink makes of an event, from the marker alone."""
-    event = decode_event(record.value)
-    history = sorted(
-        entry_of(
-            entry.event_id,
-            instant_us(entry.valid_from),
-            msgspec.convert(msgspec.to_builtins(entry.data), ConsentData)
-            if isinstance(entry.data, msgspec.Struct) and not hasattr(entry.data, "record")
-            else entry.data,
+def _history_of(marker: Marker) -> tuple[Entry, ...]:
+    """The consents that a marker carries."""
+    return tuple(
+        sorted(
+            entry_of(
+                entry.event_id,
+                instant_us(entry.valid_from),
+                msgspec.convert(msgspec.to_builtins(entry.data), ConsentData)
+                if isinstance(entry.data, msgspec.Struct) and not hasattr(entry.data, "record")
+                else entry.data,
+            )
+            for entry in marker.history
         )
-        for entry in marker.history
     )
-    verdict = rulebook().decider.decide(TYPES[event.type], event, as_of(tuple(history), instant_us(event.time)))
+
+
+def _known_by(world: World, written: Written, row: dict[str, Any], *, later: bool) -> tuple[Entry, ...]:
+    """The consents of a row's subject as they were known when it was judged.
+
+    The copies on decisions/p tell up to where consents/p was read; tombstones have none, so those that came before
+    the next copy are known or not (`later`).
+    """
+    partition, at = row["source_partition"], row["decision_offset"]
+    copies = [(offset, source[1]) for offset, source in written.copied if source[0] == partition]
+    until = max((source + 1 for offset, source in copies if offset < at), default=0)
+    if later:
+        until = min((source for _, source in copies if source >= until), default=1 << 62)
+    state = Checker(rulebook(), PARTITIONS, lambda _: False)
+    consents = [each for each in world.arrived if (each.topic, each.partition) == (Topic.CONSENTS, partition)]
+    state.assigned(partition, [each for each in consents if each.offset < until])
+    return state.state(partition).history(row["subject"])
+
+
+def _judged_anew(record: Record, decider: Decider, history: tuple[Entry, ...]) -> Judged:
+    """What a re-judging sink makes of an event."""
+    event = decode_event(record.value)
+    verdict = decider.decide(TYPES[event.type], event, as_of(history, instant_us(event.time)))
     return {
         each.category: (str(each.judged.verdict), int(each.judged.situation_id, 16), each.consent)
         for each in verdict.categories

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from flowtrack.domain.consent import ConsentRecord
 from flowtrack.domain.decision import Alert
+from flowtrack.domain.instants import BEGINNING_US
 from flowtrack.errors import ContractError
 from flowtrack.testing.broker import MemoryBroker, MemoryMember, Place
 from flowtrack.tracking import rows
 from flowtrack.tracking.alerter import Alerter
 from flowtrack.tracking.check import Checker
+from flowtrack.tracking.late import LateKnowledge, Note
 from flowtrack.tracking.ledger import Draft, LedgerStore, LedgerWriter
 from flowtrack.tracking.records import Output, Record
 from flowtrack.tracking.rulebook import Rulebook
+from flowtrack.tracking.snapshot import Snapshot, decoded
 from flowtrack.tracking.state import PartitionState
 from flowtrack.wire.keys import parse_consent_key
+from tests.simulation import disks
 from tests.simulation.worker import Steps, Worker
 from tests.simulation.world import Logic
 
@@ -152,6 +157,16 @@ class _TakesNotesForAll(Checker):
         super().__init__(*args, **kwargs)
 
 
+class _ForgetsOthersWithASnapshot(Checker):
+    """Who restores a snapshot takes it that everything judged before was judged by itself."""
+
+    def assigned(self, partition: int, history: Iterable[Record]) -> None:
+        restored = self._restored.get(partition)
+        super().assigned(partition, history)
+        if restored is not None and restored.cursor:
+            self._states[partition]._judged_to_us = BEGINNING_US
+
+
 class _CountsAgain(Alerter):
     """Findings of an aborted batch stay counted."""
 
@@ -216,9 +231,9 @@ class _FencesNobody(MemoryBroker):
 
 
 class Patch(NamedTuple):
-    """A method put in another's place."""
+    """A method or function put in another's place."""
 
-    where: type
+    where: object
     name: str
     method: Callable[..., Any]
 
@@ -238,6 +253,40 @@ def _from_the_new_instant(self: PartitionState, subject: str, entry: Any) -> int
     return int(entry.valid_from_us)
 
 
+_late_assigned, _late_markers = LateKnowledge.assigned, LateKnowledge.markers
+
+
+def _marks_nothing(self: LateKnowledge) -> list[Output]:
+    """Changed rules hold from now on, and nobody is told."""
+    _late_markers(self)
+    return []
+
+
+def _owes_nothing(_self: LateKnowledge) -> None:
+    """The markers of an aborted batch are taken for written."""
+
+
+def _takes_its_own_edition(self: LateKnowledge, partition: int, notes: Iterable[str], *, resumed: bool) -> None:
+    """A new owner takes it that the last one knew the rules that it knows."""
+    _late_assigned(self, partition, notes, resumed=resumed)
+    self._owed[partition] = []
+
+
+def _notes_no_horizon(self: Note) -> str:
+    """What was judged last is not handed on."""
+    at = self.position
+    return f"{at.policies}.{at.registry}.{at.fingerprint}.{BEGINNING_US}.{self.unnamed_us}"
+
+
+def _without_a_checksum(data: bytes) -> Snapshot:
+    """A snapshot is taken as it is found."""
+    body = data[: -len(_CHECKSUM)]
+    return decoded(body + blake2b(body, digest_size=len(_CHECKSUM)).digest())
+
+
+_CHECKSUM = bytes(16)
+
+
 class Plant(NamedTuple):
     """A planted fault, and where it shows."""
 
@@ -245,6 +294,8 @@ class Plant(NamedTuple):
     logic: Logic
     transactional: bool = True
     patch: Patch | None = None
+    rules: bool = False
+    disks: bool = False
 
 
 def plants() -> Iterator[Plant]:
@@ -271,3 +322,10 @@ def plants() -> Iterator[Plant]:
     yield Plant("fences no zombie", Logic(broker=_FencesNobody))
     yield Plant("marks with < for <=", Logic(), patch=Patch(PartitionState, "reaches_back", _strictly_before))
     yield Plant("forgets what was replaced", Logic(), patch=Patch(PartitionState, "add", _from_the_new_instant))
+    yield Plant("marks no change of rules", Logic(), patch=Patch(LateKnowledge, "markers", _marks_nothing), rules=True)
+    yield Plant("takes markers for written", Logic(), patch=Patch(LateKnowledge, "aborted", _owes_nothing), rules=True)
+    own = Patch(LateKnowledge, "assigned", _takes_its_own_edition)
+    yield Plant("takes its own edition for the last owner's", Logic(), patch=own, rules=True)
+    yield Plant("hands no horizon on", Logic(), patch=Patch(Note, "text", _notes_no_horizon), rules=True)
+    yield Plant("forgets others with a snapshot", Logic(checker=_ForgetsOthersWithASnapshot), disks=True)
+    yield Plant("takes spoilt snapshots", Logic(), patch=Patch(disks, "decoded", _without_a_checksum), disks=True)

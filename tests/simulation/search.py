@@ -8,7 +8,8 @@ from dataclasses import replace
 from structlog.testing import capture_logs
 
 from tests.simulation.laws import Broken, broken_laws
-from tests.simulation.world import Logic, Plot, World
+from tests.simulation.plot import Plot
+from tests.simulation.world import Logic, World
 
 REAL = Logic()
 TURNS = 12

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.plants import plants
+from tests.simulation.plot import Plot
 from tests.simulation.search import failures, outcome, smallest, trace_of
-from tests.simulation.world import Logic, Plot, World
+from tests.simulation.world import Logic, World
 
 ROOT = Path(__file__).parent.parent.parent
 RUNS = int(os.environ.get("FLOWTRACK_TEST_SIMULATIONS", "2000"))
@@ -38,6 +39,23 @@ def _unknown(plots: list[Plot], *laws: str) -> list[str]:
 def test_laws_hold_exactly_once(part: int) -> None:
     """With transactions nothing is lost, twice, out of order, miscounted or judged otherwise than undisturbed."""
     assert not _unknown([Plot(1417), *(Plot(seed) for seed in range(part, RUNS, PARTS))])
+
+
+def test_laws_hold_while_the_rules_change() -> None:
+    """Packs and registry change and are taken back at any moment, heard of by each checker in its own time."""
+    assert not _unknown([Plot(seed, rules=True) for seed in range(RUNS // 8)])
+
+
+def test_laws_hold_over_disks_that_fail() -> None:
+    """Snapshots of consent state are lost, spoilt or set back: they save time, and change nothing."""
+    assert not _unknown([Plot(seed, disks=True) for seed in range(RUNS // 8)])
+
+
+@pytest.mark.parametrize("transactional", [True, False], ids=["transactions", "checkpoints"])
+def test_laws_hold_when_everything_comes_together(*, transactional: bool) -> None:
+    """Changing rules, failing disks and compaction at once."""
+    plots = [Plot(seed, transactional, compaction=True, rules=True, disks=True) for seed in range(RUNS // 8)]
+    assert not _unknown(plots)
 
 
 def test_laws_hold_with_plain_checkpoints() -> None:

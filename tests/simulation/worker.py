@@ -156,6 +156,7 @@ class Worker:
             raise
         yield "closed, and not told"
         self.processor.committed()
+        self._world.durable(self.processor)
 
     def _take_apart(self, batch: Batch) -> Steps:
         if len(batch.records) == 1:

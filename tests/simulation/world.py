@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 
 from flowtrack.domain.decision import Alert
-from flowtrack.domain.registry import RegistryDocument
-from flowtrack.errors import StoreError
-from flowtrack.policy.pack import default_pack
 from flowtrack.testing.broker import MemoryBroker, Place
-from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.alerter import Alerter
 from flowtrack.tracking.check import Checker
 from flowtrack.tracking.ledger import LedgerWriter
-from flowtrack.tracking.records import Output, Record, Topic
-from flowtrack.tracking.rows import CONSENTS, FLOWS, Block
+from flowtrack.tracking.records import Output, Processor, Record, Topic
 from flowtrack.tracking.rulebook import Rulebook
 from flowtrack.tracking.succession import judged_beyond
-from tests.simulation.day import FIRST_ARRIVAL_MS, PARTITIONS, POISON, REGISTRY, Arrival, day_of
+from tests.simulation.day import FIRST_ARRIVAL_MS, PARTITIONS, Arrival, closing_events, is_poison
+from tests.simulation.disks import Disk
+from tests.simulation.plot import Plot
+from tests.simulation.rules import CONTROL, Following, first_rules, in_the_end, rulebook
+from tests.simulation.stores import UncertainLedger
 from tests.simulation.worker import Ended, Job, Worker
 
 CALM_STEPS_MAX = 4_000
@@ -36,39 +34,9 @@ _TOPICS = {
     Topic.FINDINGS: PARTITIONS,
     Topic.DEADLETTERS: PARTITIONS,
     Topic.ALERTS: 1,
+    Topic.POLICIES: 1,
+    Topic.REGISTRY: 1,
 }
-
-
-@cache
-def rulebook() -> Rulebook:
-    """The rules of every simulated checker: one table of judgements for all runs."""
-    return Rulebook([default_pack()], [RegistryDocument.model_validate(REGISTRY)])
-
-
-def is_poison(record: Record) -> bool:
-    """Whether the checker fails on a record, for whatever reason."""
-    return record.topic == Topic.EVENTS and POISON in (record.value or b"")
-
-
-class UncertainLedger(MemoryLedger):
-    """A ledger whose inserts fail as told, and may take their writer with them."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda: datetime(2026, 3, 3, tzinfo=UTC))
-        self.faults: list[str] = []
-        self.told: list[str] = []
-
-    def insert(self, block: Block, token: str) -> None:
-        """Insert, or fail: before or after it is done, with the token remembered and the rows lost, or by dying."""
-        fault = self.faults.pop(0) if self.faults else ""
-        if fault == "lost" and block.table in {FLOWS, CONSENTS}:
-            self._tokens.add((block.table, token))
-        elif fault not in {"before", "dies before"}:
-            super().insert(block, token)
-        if fault.startswith("dies"):
-            raise Ended
-        if fault:
-            raise StoreError("no answer", help="ask again")
 
 
 @dataclass(frozen=True)
@@ -80,43 +48,6 @@ class Logic:
     alerter: type[Alerter] = Alerter
     worker: type[Worker] = Worker
     broker: type[MemoryBroker] = MemoryBroker
-
-
-@dataclass(frozen=True)
-class Plot:
-    """Everything that a run depends on.
-
-    Args:
-        seed: of the day and of all that happens.
-        transactional: whether the checker and the alerter close their batches by transactions; without, all is as on
-            the embedded broker, where a group has one worker and nobody is fenced.
-        compaction: whether the consents topic is compacted while the platform runs.
-        zombie_sinks: whether a sink may lose its partitions between fetching a batch and writing it.
-        disturbed_steps: how long things go wrong; none for as long as the seed says.
-        kept: which arrivals of the day happen; none for all.
-        turn: another course of events over the same day.
-    """
-
-    seed: int
-    transactional: bool = True
-    compaction: bool = False
-    zombie_sinks: bool = False
-    disturbed_steps: int | None = None
-    kept: tuple[int, ...] | None = None
-    turn: int = 0
-
-    def day(self) -> list[Arrival]:
-        """The day of this plot."""
-        chance = random.Random(f"day {self.seed}")
-        day = day_of(chance, chance.randint(4, 30))
-        return day if self.kept is None else [day[index] for index in self.kept]
-
-    def spelt_out(self) -> Plot:
-        """The same plot with nothing left to the seed that can be made smaller."""
-        steps = self.disturbed_steps
-        if steps is None:
-            steps = random.Random(f"steps {self.seed}").randint(0, 250)
-        return replace(self, disturbed_steps=steps, kept=self.kept or tuple(range(len(self.day()))))
 
 
 class World:
@@ -138,6 +69,8 @@ class World:
         self._takeovers: dict[tuple[str, int], int] = {}
         self.workers: list[Worker] = []
         self.dead: list[Worker] = []
+        self._following: dict[str, Following] = {}
+        self._disks = [Disk(), Disk()]
         self.at_rest = False
         self.steps = 0
         self._chance = random.Random(f"world {plot.seed} {plot.turn}")
@@ -194,6 +127,8 @@ class World:
 
     def run(self) -> None:
         """First disturbed, then calm, until nothing moves any more."""
+        for arrival in first_rules() if self.plot.rules else ():
+            self.broker.send(Output(*arrival))
         for job in self.jobs:
             self._start(job)
         for _ in range(self.plot.disturbed_steps or 0):
@@ -216,6 +151,14 @@ class World:
             worker.asleep = False
         for worker in list(self.dead):
             self._bury(worker)
+        closing = closing_events() if self.plot.rules else []
+        while self._comes_to_rest():
+            if not closing:
+                self.at_rest = True
+                return
+            self._arrive(closing.pop())  # what the rules have become counts from the next batch on
+
+    def _comes_to_rest(self) -> bool:
         quiet = 0
         for _ in range(CALM_STEPS_MAX):
             if self._fed < len(self.day):
@@ -231,12 +174,14 @@ class World:
             for worker in list(self.dead):
                 self._bury(worker)
             if quiet > 3 * len(self.workers) + 6:
-                self.at_rest = True
-                return
+                return True
+        return False
 
     def _feed(self) -> None:
-        arrival = self.day[self._fed]
+        self._arrive(self.day[self._fed])
         self._fed += 1
+
+    def _arrive(self, arrival: Arrival) -> None:
         self.now_ms += 1_000
         at = (arrival.topic, arrival.partition)
         self._say("arrives", f"{at[0]}/{at[1]}@{self.broker.end(at)} {(arrival.value or b'-').decode()}")
@@ -246,6 +191,12 @@ class World:
     def taken_over(self, worker: str, partition: int) -> None:
         """Note that a worker has loaded a partition's state."""
         self._takeovers[worker, partition] = self.steps
+
+    def last_rules(self) -> Rulebook:
+        """The rules once everything is known."""
+        if not self.plot.rules:
+            return rulebook()
+        return in_the_end(record for place in CONTROL for record in self.broker.read(place, 0))
 
     def tried(self, worker: str, records: Iterable[Record]) -> None:
         """Note what a worker has judged and not closed yet."""
@@ -259,6 +210,12 @@ class World:
             (record, self._takeovers[worker, record.partition]) for record in records if record.topic == Topic.EVENTS
         ]
 
+    def durable(self, processor: Processor) -> None:
+        """Let a checker write its snapshots now and then; a real one does after many consents."""
+        if isinstance(processor, Checker) and self.plot.disks and self._chance.random() < 0.3:
+            for partition, state in processor._states.items():
+                processor._keep_snapshot(partition, state)
+
     # ---------------------------------------------------------------------------------------------------- workers
 
     def _start(self, job: Job) -> None:
@@ -266,7 +223,7 @@ class World:
         name = f"{job.kind}-{self._names}"
         self._say("starts", name)
         if job.kind == "checker":
-            checker = self._checker()
+            checker = self._checker(name)
             worker = self.logic.worker(self, job, name, checker, checker.quarantine)
         elif job.kind == "sink":
             worker = self.logic.worker(self, job, name, self.logic.writer(self.ledger, name))
@@ -275,7 +232,7 @@ class World:
             worker = self.logic.worker(self, job, name, alerter)
         self.workers.append(worker)
 
-    def _checker(self) -> Checker:
+    def _checker(self, name: str) -> Checker:
         """A checker that knows of its predecessors what `apps.checker` lets it know."""
         broker, group = self.broker, self.jobs[0].group
 
@@ -290,7 +247,25 @@ class World:
                 return ()
             return broker.notes(group, [events, (Topic.CONSENTS, partition)]).values()
 
-        return self.logic.checker(rulebook(), PARTITIONS, judged_before, noted=noted, seen_early=self.embedded)
+        rules = rulebook()
+        if self.plot.rules:
+            self._following[name] = Following(broker)
+            rules = self._following[name].rulebook
+        disk = self._disks[self._names % 2] if self.plot.disks else None
+        return self.logic.checker(
+            rules, PARTITIONS, judged_before, snapshots=disk, noted=noted, seen_early=self.embedded
+        )
+
+    def _hear(self, worker: Worker) -> None:
+        """Let a checker hear of changes of the rules, at any moment between two calls."""
+        following = self._following.get(worker.name)
+        if following is None:
+            return
+        if not self._disturbed:
+            while following.hear(CONTROL):
+                pass
+        elif self._chance.random() < 0.2 and following.hear(self.shuffled(CONTROL)):
+            self._say("hears", worker.name)
 
     def _clock(self) -> datetime:
         return datetime.fromtimestamp(self.now_ms / 1000, UTC)
@@ -305,6 +280,7 @@ class World:
         if worker.job.kind == "alerter" and self._superseded(worker):
             self._kill(worker)  # the supervisor has started another in its place
             return
+        self._hear(worker)
         try:
             worker.at = next(worker.steps)
         except Ended:
@@ -347,8 +323,9 @@ class World:
     # ---------------------------------------------------------------------------------------------------- trouble
 
     def _disturb(self) -> None:
+        disk = ("disk",) * 3 if self.plot.disks else ()
         what = self._chance.choice(
-            (*("kill", "sleep", "wake", "give up", "store") * 2, "expire", "start", "stop", "clock", "compact")
+            (*("kill", "sleep", "wake", "give up", "store") * 2, "expire", "start", "stop", "clock", "compact", *disk)
         )
         self._say(what)
         if what == "store":
@@ -357,6 +334,10 @@ class World:
             self.now_ms += self._chance.choice([60_000, 7_200_000])
         elif what == "compact" and self.plot.compaction:
             self.broker.compact((Topic.CONSENTS, self._chance.randrange(PARTITIONS)))
+            for place in CONTROL:
+                self.broker.compact(place)
+        elif what == "disk":
+            self._say(self._chance.choice(self._disks).suffer(self._chance))
         elif what == "start":
             self._start_another()
         elif what in {"give up", "expire"}:
