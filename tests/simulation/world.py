@@ -253,7 +253,13 @@ class World:
             rules = self._following[name].rulebook
         disk = self._disks[self._names % 2] if self.plot.disks else None
         return self.logic.checker(
-            rules, PARTITIONS, judged_before, snapshots=disk, noted=noted, seen_early=self.embedded
+            rules,
+            PARTITIONS,
+            judged_before,
+            snapshots=disk,
+            noted=noted,
+            consents_end=lambda p: broker.stable_end((Topic.CONSENTS, p)),
+            seen_early=self.embedded,
         )
 
     def _hear(self, worker: Worker) -> None:

@@ -57,3 +57,18 @@ def test_what_was_judged_in_an_aborted_batch_counts_where_it_was_seen(*, seen_ea
     made.aborted()
     found = told(made.process([consent_record(0, terms(1)), event_record(0, use(5))]))
     assert len(found.markers) == int(seen_early)
+
+
+@pytest.mark.parametrize(("resumed", "end", "markers"), [(True, 1, 1), (True, 0, 0), (False, 1, 0)])
+def test_a_record_may_have_replaced_one_that_compaction_took(*, resumed: bool, end: int, markers: int) -> None:
+    """What stood in the log at a takeover is taken to reach back as far as can be, where others judged before.
+
+    Published again under its key with a later time, a record makes a difference from its earlier time on, which whoever
+    takes over after compaction cannot see.
+    """
+    note = "0.0..1772323200000000.0"  # judged up to the first minute of the world's day, before the record's effect
+    made = Checker(rulebook(), 1, lambda _: resumed, noted=lambda _: [note] * resumed, consents_end=lambda _: end)
+    made.assigned(0, ())
+    assert (
+        len([each for each in told(made.process([consent_record(0, terms(60))])).markers if each["subject"]]) == markers
+    )

@@ -60,14 +60,15 @@ def run() -> int:
     if not rules_are_there(kafka, Rulebook(keys=keys, accepted=accepted), port):
         return 0
     rulebook = Rulebook(keys=keys, accepted=accepted)
-    group = GroupOffsets(kafka, CHECKER_GROUP)
+    group, log = GroupOffsets(kafka, CHECKER_GROUP), LogOffsets(kafka)
     checker = Checker(
         rulebook,
         kafka.partitions,
-        judged_before=partial(_judged_before, group, LogOffsets(kafka)),
+        judged_before=partial(_judged_before, group, log),
         epoch=kafka.epoch,
         noted=partial(_noted, group, kafka),
         snapshots=_snapshots(state),
+        consents_end=lambda partition: log.ends([(Topic.CONSENTS, partition)])[Topic.CONSENTS, partition],
         seen_early=kafka.embedded,
     )
     REGISTRY.register(CheckerMetrics(checker, rulebook))

@@ -63,6 +63,8 @@ class Checker:
         snapshots: where the state of partitions is kept between lives of a worker; without it nothing is kept.
         noted: what was noted with the last commits of a partition (`note`); without it the worst is assumed of what
             was judged before.
+        consents_end: where consents/p ends now. A record before that may have replaced one that compaction took before
+            this worker could see it, so behind what others judged it is taken to reach back as far as can be.
         seen_early: whether outputs are seen before they are committed (a plain checkpoint), so that what was judged
             in an aborted batch counts.
     """
@@ -76,12 +78,15 @@ class Checker:
         snapshots: Snapshots | None = None,
         noted: Callable[[int], Iterable[str]] = lambda _partition: (),
         *,
+        consents_end: Callable[[int], int] = lambda _partition: 0,
         seen_early: bool = False,
     ) -> None:
         self._rulebook = rulebook
         self._late = LateKnowledge(rulebook)
         self._noted = noted
         self._seen_early = seen_early
+        self._consents_end = consents_end
+        self._backlog_ends: dict[int, int] = {}
         self._partitions = partitions
         self._judged_before = judged_before
         self._epoch = epoch
@@ -128,6 +133,7 @@ class Checker:
             if number % SNAPSHOT_EVERY == 0:
                 self._keep_folded(partition, state)
         state.keep()
+        self._backlog_ends[partition] = self._consents_end(partition) if state.resumed else 0
         self._states[partition] = state
 
     def _keep_folded(self, partition: int, state: PartitionState) -> None:
@@ -278,6 +284,8 @@ class Checker:
         key = subject.encode()
         if applied is not None:
             outputs.append(Output(DECISIONS, record.partition, key, consent_copy(applied, self._place(record))))
+        if applied is not None and record.offset < self._backlog_ends[record.partition]:
+            effect_us = 0
         if effect_us is not None and state.reaches_back(subject, effect_us):
             rules = self._rulebook.edition.rules_since(effect_us)
             marker = consent_marker(subject, effect_us, state.history(subject), record.partition, rules)
