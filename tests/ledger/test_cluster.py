@@ -8,10 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from flowtrack.adapters.clickhouse.cluster import refuse_split_partitions
+from flowtrack.adapters.clickhouse.hiding import change, hide
+from flowtrack.adapters.clickhouse.holds import Condition
 from flowtrack.adapters.clickhouse.migrate import Migration, apply, for_servers, shipped, shipped_layout
 from flowtrack.adapters.clickhouse.render import SHARDING_KEY, Layout
 from flowtrack.adapters.clickhouse.store import READ_BACK, Store
@@ -218,6 +221,34 @@ def test_what_nobody_has_said_how_to_put_is_refused(statement: str) -> None:
         CLUSTER.rendered(statement)
     assert refused.value.help
     assert SINGLE.rendered(statement) == [statement]
+
+
+class Told:
+    """A store on a cluster that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.layout = CLUSTER
+        self.statements: list[str] = []
+
+    def command(self, statement: str, _settings: object, **_parameters: object) -> None:
+        """Note it."""
+        self.statements.append(statement)
+
+
+def test_what_goes_goes_on_every_server(parser: Store) -> None:
+    """Rows are taken out where they rest, on every server; and gone they are when no server has them any more."""
+    store = cast("Store", Told())
+    rows = Condition("subject = {subject:UUID}", {"subject": subject_of(1)})
+    hide(store, "flows", rows)
+    change(store, "audit_log", "subject = NULL", rows)
+    told = cast("Told", store).statements
+    assert told == [
+        "DELETE FROM flows_local ON CLUSTER 'main' WHERE subject = {subject:UUID}",
+        "UPDATE audit_log ON CLUSTER 'main' SET subject = NULL WHERE subject = {subject:UUID}",
+    ]
+    for statement in (*told, f"DESCRIBE TABLE {CLUSTER.of_all('system.parts')}"):
+        parser.rows(f"EXPLAIN AST {statement.replace('{subject:UUID}', 'generateUUIDv4()')}")
+    assert (SINGLE.changing("flows"), SINGLE.of_all("system.parts")) == ("flows", "system.parts")
 
 
 class Journal:

@@ -47,13 +47,17 @@ def keep_counts(store: Store, why: str, rows: Condition, token: str) -> int:
 
 def hide(store: Store, table: str, rows: Condition) -> None:
     """Take rows out of sight: no query finds them when this returns."""
-    store.command(f"DELETE FROM {table} WHERE {rows.text}", _PATCH, **rows.parameters)  # noqa: S608 - a table of ours, values are parameters
+    store.command(
+        f"DELETE FROM {store.layout.changing(table)} WHERE {rows.text}",  # noqa: S608 - a table of ours, values are parameters
+        _PATCH,
+        **rows.parameters,
+    )
 
 
 def change(store: Store, table: str, assignment: str, rows: Condition, **parameters: object) -> None:
     """Change a column of rows for every query from now on."""
     store.command(
-        f"UPDATE {table} SET {assignment} WHERE {rows.text}",  # noqa: S608 - texts of ours, values are parameters
+        f"UPDATE {store.layout.changing(table)} SET {assignment} WHERE {rows.text}",  # noqa: S608 - texts of ours, values are parameters
         _PATCH,
         **rows.parameters,
         **parameters,

@@ -63,6 +63,14 @@ class Layout(NamedTuple):
         """Name of the table that holds the rows: what mutations, partitions and parts are about."""
         return f"{table}_local" if table in self.sharded else table
 
+    def changing(self, table: str) -> str:
+        """What stands for a table in a statement that changes or removes rows or parts of it, on every server."""
+        return f"{self.resting(table)}{self.everywhere}"
+
+    def of_all(self, system_table: str) -> str:
+        """What stands for a table like `system.parts` to see that of every server, and not of one alone."""
+        return f"clusterAllReplicas('{self.cluster}', {system_table})" if self.cluster else system_table
+
     @property
     def everywhere(self) -> str:
         """What a statement that changes tables says behind the table's name, to run on every server."""

@@ -78,7 +78,7 @@ class Retention:
             of_month = _and(going, "toYYYYMM(recorded_at) = {month:UInt32}", month=month)
             if count == rows:
                 self._keep(of_month, f"{month}", at)
-                self._store.command(f"ALTER TABLE flows DROP PARTITION {int(month)}")
+                self._store.command(f"ALTER TABLE {self._store.layout.changing('flows')} DROP PARTITION {int(month)}")
                 yield str(month)
                 continue
             days = self._store.rows(_DAYS.format(going=going.text), month=month, **going.parameters)

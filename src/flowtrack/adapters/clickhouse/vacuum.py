@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from threading import Event
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from flowtrack.adapters.clickhouse.erasure import DIGEST, TABLES, Erasing
 from flowtrack.adapters.clickhouse.journal import write_down
@@ -171,12 +171,13 @@ class Vacuum:
     def purge(self) -> None:
         """Rewrite the parts that have rows taken out, without them; the others stay as they are."""
         for table in TABLES:
-            patches, masked = self._store.rows(_UNFINISHED, table=table)[0]
+            changing, resting = self._store.layout.changing(table), self._store.layout.resting(table)
+            patches, masked = self._of_parts(_UNFINISHED, table=resting)[0]
             if patches:
-                self._store.command(f"ALTER TABLE {table} APPLY PATCHES", {"mutations_sync": 2})
-                masked = self._store.rows(_UNFINISHED, table=table)[0][1]
+                self._store.command(f"ALTER TABLE {changing} APPLY PATCHES", {"mutations_sync": 2})
+                masked = self._of_parts(_UNFINISHED, table=resting)[0][1]
             if masked:
-                self._store.command(f"ALTER TABLE {table} APPLY DELETED MASK", {"mutations_sync": 2})
+                self._store.command(f"ALTER TABLE {changing} APPLY DELETED MASK", {"mutations_sync": 2})
 
     def _is_on_disk(self) -> bool:
         """Whether a part in use still has something that no query sees."""
@@ -209,4 +210,9 @@ class Vacuum:
             pause.wait(_POLL_S)
 
     def _parts(self) -> list[_Part]:
-        return [_Part(*row) for row in self._store.rows(_PARTS, tables=list(TABLES))]
+        return [_Part(*row) for row in self._of_parts(_PARTS, tables=[*map(self._store.layout.resting, TABLES)])]
+
+    def _of_parts(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        """Ask about the parts of every server: what one of them still has is not gone."""
+        every = self._store.layout.of_all("system.parts")
+        return self._store.rows(statement.replace("system.parts", every), **parameters)
