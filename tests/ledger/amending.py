@@ -13,6 +13,7 @@ from flowtrack.domain.registry import RegistryDocument
 from flowtrack.policy.pack import Pack, default_pack
 from flowtrack.policy.source import PackDocument
 from flowtrack.tracking.amend import Amender
+from flowtrack.tracking.amend_job import Sizes
 from flowtrack.tracking.amend_rows import FlowRow, standing
 from flowtrack.tracking.amend_rules import RuleLibrary
 from flowtrack.tracking.amend_store import AmendStore, Scope
@@ -28,6 +29,8 @@ from tests.rollout.scene import files_of
 from tests.tracking.checking import records
 
 END = 2**62
+SMALL = Sizes(situations=3, engine_rows=5, judged_rows=4)
+"""Steps so small that each change takes several."""
 Answer = dict[tuple[str, str], tuple[str, int, str, str]]
 """Verdict, situation, consent and pack by event and category."""
 
@@ -45,20 +48,24 @@ def the_pack() -> Pack:
 class Pipeline:
     """Records in, a ledger out; each decision and marker at an offset and a millisecond of its own."""
 
-    def __init__(self, store: AmendedStore, rulebook: Rulebook | None = None) -> None:
+    the_pack = the_pack()
+    """In force from the start, beside the world's registry."""
+
+    def __init__(self, store: AmendedStore, rulebook: Rulebook | None = None, epoch: str = "") -> None:
         self.store = store
+        self._epoch = epoch
         self.rulebook = rulebook or rules_with_memory()
         self.library = RuleLibrary(packs=[the_pack()], documents=[world.registry()])
         self.log: list[Record] = []
         self.published: list[Output] = []
-        self._checker = Checker(self.rulebook, 1, lambda _: False)
+        self._checker = Checker(self.rulebook, 1, lambda _: False, epoch=epoch)
         self._checker.assigned(0, ())
         self._written = 0
         self.writer = self.new_writer("run")
 
     def new_writer(self, run: str) -> LedgerWriter:
         """A sink that has just taken the partition over."""
-        self.writer = LedgerWriter(self.store, run, Amender(self.store, self.library))
+        self.writer = LedgerWriter(self.store, run, Amender(self.store, self.library, epoch=self._epoch, sizes=SMALL))
         self.writer.assigned(0, ())
         return self.writer
 
@@ -85,12 +92,25 @@ class Pipeline:
         self.writer.committed()
         self._written = end
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether anything is left to write or to judge anew."""
+        return self._written < len(self.log) or bool(self.writer.pending)
+
+    def go_on(self) -> None:
+        """Write a few records, or take the next step."""
+        self.sink(7)
+
     def settle(self) -> None:
         """Write everything, and go on until nothing is left to be judged anew."""
         self.sink()
-        while self.writer.pending:
-            self.published += self.writer.process(())
-            self.writer.committed()
+        while self.unsettled:
+            self.go_on()
+
+    def store_rows(self, table: str) -> list[dict[str, Any]]:
+        """The rows of a table of a ledger in memory, to be changed."""
+        found: list[dict[str, Any]] = getattr(self.store, "tables")[table]  # noqa: B009 - of the memory ledger only
+        return found
 
     def again(self, run: str) -> None:
         """Another sink, which is given everything from the start, as after the loss of its offsets."""
@@ -104,7 +124,7 @@ class Pipeline:
 
     def rows(self) -> list[FlowRow]:
         """Every row of the world's subjects."""
-        return self.store.flows_of(Scope("", 0, END, 0), world.SUBJECTS)
+        return self.store.flows_of(Scope(self._epoch, 0, END, 0), world.SUBJECTS)
 
     def answers(self) -> Answer:
         """What stands at the end."""
@@ -121,11 +141,11 @@ class Messages(NamedTuple):
     events: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, random: Random, consents: int, events: int) -> Messages:
-        """So many of the world's."""
+    def of(cls, random: Random, consents: int, events: int, first: int = 0) -> Messages:
+        """So many of the world's, events numbered from the first on."""
         found: list[dict[str, Any]] = []
         while len(found) < events:
-            message = world.event(random, len(found))
+            message = world.event(random, len(found) + first)
             event = Event.model_validate(message)
             if missing_field(TYPES[event.type], event.data) is None:
                 found.append({**message, "sequence": f"1.{len(found)}"})
@@ -140,6 +160,12 @@ class Messages(NamedTuple):
     def in_order(self) -> list[Record]:
         """All consents before all events."""
         return records([*self.consents, *self.events])
+
+
+def more_events(seed: int, count: int, first: int) -> list[Record]:
+    """Events that follow others, from an offset on."""
+    found = records(Messages.of(Random(seed), 0, count, first).events)
+    return [record._replace(offset=record.offset + first) for record in found]
 
 
 def cut(random: Random, items: Sequence[Record]) -> Iterable[Sequence[Record]]:

@@ -17,7 +17,7 @@ import structlog
 
 from flowtrack.domain.decision import Marker
 from flowtrack.errors import ContractError
-from flowtrack.tracking.amend_job import Rejudging
+from flowtrack.tracking.amend_job import Rejudging, Sizes
 from flowtrack.tracking.amend_judge import RowJudge
 from flowtrack.tracking.amend_rows import FlowRow, Knowledge, amendments, blocks_of, standing
 from flowtrack.tracking.amend_rules import RuleLibrary
@@ -40,9 +40,11 @@ class Amender:
         store: the ledger.
         library: the rules behind markers and labels.
         epoch: which life of the broker the markers come from; rows of earlier lives are not theirs.
+        sizes: of the steps in which rules and registry are acted on.
     """
 
-    def __init__(self, store: AmendStore, library: RuleLibrary, *, epoch: str = "") -> None:
+    def __init__(self, store: AmendStore, library: RuleLibrary, *, epoch: str = "", sizes: Sizes | None = None) -> None:
+        self._sizes = sizes or Sizes()
         self._store = store
         self._library = library
         self._epoch = epoch
@@ -188,7 +190,7 @@ class Amender:
         if marker.type != "marker":
             raise ContractError("unknown_type", "a job holds something else than a marker", where="rejudging")
         knowledge = Knowledge(marker, job.partition, job.offset, job.recorded_at_ms, job.epoch)
-        return Rejudging(self._store, self._library, knowledge, job, resumed=resumed)
+        return Rejudging(self._store, self._library, knowledge, job, self._sizes, resumed=resumed)
 
 
 def _subject(knowledge: Knowledge) -> str:

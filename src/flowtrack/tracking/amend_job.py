@@ -10,26 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 
 import structlog
 
 from flowtrack.policy.decide import Decider
 from flowtrack.tracking.amend_judge import RowJudge
-from flowtrack.tracking.amend_plan import RulesPlan, eras_of, plan_of
+from flowtrack.tracking.amend_plan import Planner, eras_of
 from flowtrack.tracking.amend_rows import FlowRow, Knowledge, amendments, blocks_of, standing
 from flowtrack.tracking.amend_rules import RuleLibrary
 from flowtrack.tracking.amend_store import AmendStore, Job, Scope, Span
 from flowtrack.tracking.records import Output
 from flowtrack.tracking.rows import JUDGEMENTS
 
-ENGINE_ROWS = 200_000
-"""Rows of a step that the engine writes by situation: half of what surely is one block."""
-JUDGED_ROWS = 10_000
-"""Rows of a step in which rows are judged one by one: about a second."""
 BLOCK_ROWS = 100_000
 _TRIES_MAX = 2
 
 _log = structlog.get_logger(__name__)
+
+
+class Sizes(NamedTuple):
+    """How much one step does; none takes much longer than a second."""
+
+    situations: int = 500
+    """Judged before any row is touched: a millisecond each, where no pack has met it yet."""
+    engine_rows: int = 50_000
+    """That the engine writes by situation: half a CPU second; much less than what surely is one block."""
+    judged_rows: int = 5_000
+    """Of a span in which rows are judged one by one."""
 
 
 class Rejudging:
@@ -40,23 +48,26 @@ class Rejudging:
         library: the rules behind markers and labels.
         knowledge: the marker.
         job: how far it has come.
+        sizes: of its steps.
         resumed: whether somebody worked on it before: what they wrote last is looked for.
     """
 
     def __init__(
-        self, store: AmendStore, library: RuleLibrary, knowledge: Knowledge, job: Job, *, resumed: bool
+        self, store: AmendStore, library: RuleLibrary, knowledge: Knowledge, job: Job, sizes: Sizes, *, resumed: bool
     ) -> None:
+        self._sizes = sizes
         self.knowledge = knowledge
         self.job = job
         self.scope = Scope(knowledge.epoch, knowledge.partition, knowledge.offset, knowledge.since_us)
         self._store = store
         self._library = library
         self._judge = RowJudge()
-        self._plan: RulesPlan | None = None
+        self._plan: Planner | None = None
         self._worked: Job | None = None
         self._next: Job | None = None
         self._doubt = resumed
         self._out_of_turn = 0
+        self._told = False
 
     @property
     def done(self) -> bool:
@@ -75,7 +86,9 @@ class Rejudging:
             return []
         decider = self._library.decider(self.knowledge.marker.rules)
         plan = self._planned(decider)
-        rows = JUDGED_ROWS if plan.one_by_one else ENGINE_ROWS
+        if not plan.done:
+            return []
+        rows = self._sizes.judged_rows if plan.one_by_one else self._sizes.engine_rows
         after = self.job.cursor
         upto = self._store.span_end(self.scope, after, rows) if plan.changes or plan.one_by_one else ""
         if not upto:
@@ -85,9 +98,11 @@ class Rejudging:
         if plan.changes:
             self._surely(lambda token: self._rewrite(plan, span, token), f"e{after}")
         if plan.one_by_one:
-            self._surely(lambda token: self._one_by_one(plan.one_by_one, span, decider, token), f"r{after}")
+            self._surely(lambda token: self._one_by_one(sorted(plan.one_by_one), span, decider, token), f"r{after}")
         self._doubt = False
         self._worked = self.job._replace(cursor=upto, steps=self.job.steps + 1)
+        if not plan.tells:
+            return []
         return list(amendments(self._store.brought_in(self.scope, span), self.knowledge))
 
     def of_subjects(self, subjects: Collection[str]) -> None:
@@ -117,24 +132,29 @@ class Rejudging:
         self._doubt = True
         self._judge.forget()
 
-    def _planned(self, decider: Decider) -> RulesPlan:
-        if self._plan is None:
+    def _planned(self, decider: Decider) -> Planner:
+        """Judge some more of the situations; they are written down with the last of them."""
+        plan = self._plan
+        if plan is None:
             eras = eras_of(decider, self.scope.since_us)
             seen = self._store.seen(self.scope, [era.since_us for era in eras[1:]])
-            self._plan = plan_of(seen, eras, self._library, self.knowledge.recorded_at_ms)
-            for number, block in enumerate(blocks_of(self._plan.judgements, (), BLOCK_ROWS)):
+            plan = self._plan = Planner(seen, eras, self._library, self.knowledge.recorded_at_ms)
+        plan.judge(self._sizes.situations)
+        if plan.done and not self._told:
+            for number, block in enumerate(blocks_of(list(plan.judgements.values()), (), BLOCK_ROWS)):
                 self._store.insert(block, self._token(f"{JUDGEMENTS}:{number}:{self.job.steps}"))
             _log.info(
                 "judging anew",
                 partition=self.job.partition,
                 cause=self.knowledge.marker.cause,
-                changed=len(self._plan.changes),
-                unchanged=self._plan.unchanged,
-                one_by_one=len(self._plan.one_by_one),
+                changed=len(plan.changes),
+                unchanged=plan.unchanged,
+                one_by_one=len(plan.one_by_one),
             )
-        return self._plan
+            self._told = True
+        return plan
 
-    def _rewrite(self, plan: RulesPlan, span: Span, token: str) -> bool:
+    def _rewrite(self, plan: Planner, span: Span, token: str) -> bool:
         self._store.rewrite(self.scope, span, plan.changes, self.knowledge.recorded_at_ms, token)
         return self._doubt
 

@@ -9,7 +9,7 @@ names, rows are judged one by one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,19 +26,6 @@ from flowtrack.tracking.amend_store import Change, Seen
 from flowtrack.tracking.reach import registered_alike
 
 _VOCABULARIES = ("category", "purpose", "processing", "storage", "recipient")
-
-
-class RulesPlan(NamedTuple):
-    """How the rows that a change of rules touches are dealt with."""
-
-    changes: list[Change]
-    """By the engine: situations of which something else is said now."""
-    one_by_one: list[int]
-    """Situations whose rows are judged one by one."""
-    judgements: list[FlowRow]
-    """What the new packs say of the changed situations, as rows of `judgements`."""
-    unchanged: int
-    """Situations of which the same is said."""
 
 
 class Era(NamedTuple):
@@ -60,51 +47,78 @@ def eras_of(decider: Decider, since_us: int) -> list[Era]:
     return found
 
 
-def plan_of(seen: Iterable[Seen], eras: Sequence[Era], library: RuleLibrary, recorded_at_ms: int) -> RulesPlan:
-    """Judge the situations anew, and tell apart what the engine can write from what must be judged row by row.
+class Planner:
+    """Judges the situations of touched rows anew, a few at a time, and keeps what follows for the rows.
 
     Args:
-        seen: the situations of the touched rows.
+        seen: the situations.
         eras: of the new rules; `Seen.era` counts into them.
         library: knows the packs and documents behind the labels of rows.
         recorded_at_ms: of the marker.
     """
-    alike = _Alike(library)
-    changes: list[Change] = []
-    one_by_one: set[int] = set()
-    judgements: dict[tuple[str, int], FlowRow] = {}
-    unchanged = 0
-    for each in seen:
-        era = eras[each.era]
-        situation = _situation(each)
-        if situation is None or era.decider is None or not alike(each.pack, each.registry, era):
-            one_by_one.add(each.situation)
-            continue
+
+    def __init__(self, seen: Sequence[Seen], eras: Sequence[Era], library: RuleLibrary, recorded_at_ms: int) -> None:
+        self._left = list(reversed(seen))
+        self._eras = eras
+        self._alike = _Alike(library)
+        self._recorded_at_ms = recorded_at_ms
+        self.changes: list[Change] = []
+        """For the engine: situations of which something else is said now."""
+        self.one_by_one: set[int] = set()
+        """Situations whose rows are judged one by one."""
+        self.judgements: dict[tuple[str, int], FlowRow] = {}
+        """What the new packs say of the changed situations, as rows of `judgements`."""
+        self.unchanged = 0
+        """Situations of which the same is said."""
+
+    @property
+    def done(self) -> bool:
+        """Whether every situation is dealt with."""
+        return not self._left
+
+    @property
+    def tells(self) -> bool:
+        """Whether any row may get another answer, not only another version to cite."""
+        told = any(each.verdict != each.verdict_before or not each.keeps_consent for each in self.changes)
+        return told or bool(self.one_by_one)
+
+    def judge(self, count: int) -> None:
+        """Deal with the next situations; one that no pack has met yet costs a millisecond."""
+        for _ in range(min(count, len(self._left))):
+            self._take(self._left.pop())
+
+    def _take(self, seen: Seen) -> None:
+        era, situation = self._eras[seen.era], _situation(seen)
+        if situation is None or era.decider is None or not self._alike(seen.pack, seen.registry, era):
+            self.one_by_one.add(seen.situation)
+            return
         judged = era.decider.judge.judge(situation)
-        pack = era.decider.judge.pack.label
-        old = carrier_of(Verdict(each.verdict), each.reasons, situation)
+        old = carrier_of(Verdict(seen.verdict), seen.reasons, situation)
         new = carrier_of(judged.verdict, judged.reasons, situation)
-        if new not in {old, Carrier.NONE} or int(judged.situation_id, 16) != each.situation:
-            one_by_one.add(each.situation)
-        elif (pack, str(judged.verdict), new) == (each.pack, each.verdict, old):
-            unchanged += 1
+        pack = era.decider.judge.pack.label
+        if new not in {old, Carrier.NONE} or int(judged.situation_id, 16) != seen.situation:
+            self.one_by_one.add(seen.situation)
+        elif (pack, str(judged.verdict), new) == (seen.pack, seen.verdict, old):
+            self.unchanged += 1
         else:
-            judgements[pack, each.situation] = judgement_of(pack, judged, situation, recorded_at_ms)
-            changes.append(
-                Change(
-                    pack=each.pack,
-                    registry=each.registry,
-                    situation=each.situation,
-                    verdict_before=each.verdict,
-                    since_us=era.since_us,
-                    until_us=era.until_us,
-                    new_pack=pack,
-                    new_registry=era.decider.label,
-                    verdict=str(judged.verdict),
-                    keeps_consent=new is old,
-                )
-            )
-    return RulesPlan(changes, sorted(one_by_one), list(judgements.values()), unchanged)
+            judgement = judgement_of(pack, judged, situation, self._recorded_at_ms)
+            self.judgements[pack, seen.situation] = judgement
+            self.changes.append(_change(seen, era, era.decider, str(judged.verdict), keeps_consent=new is old))
+
+
+def _change(seen: Seen, era: Era, decider: PackDecider, verdict: str, *, keeps_consent: bool) -> Change:
+    return Change(
+        pack=seen.pack,
+        registry=seen.registry,
+        situation=seen.situation,
+        verdict_before=seen.verdict,
+        since_us=era.since_us,
+        until_us=era.until_us,
+        new_pack=decider.judge.pack.label,
+        new_registry=decider.label,
+        verdict=verdict,
+        keeps_consent=keeps_consent,
+    )
 
 
 class _Alike:

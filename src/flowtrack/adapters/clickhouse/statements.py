@@ -80,13 +80,11 @@ FLOWS_BY_CATEGORY: Final = """
 SELECT category, verdict, sum(sign) AS flows FROM flows WHERE {when}
 GROUP BY category, verdict HAVING flows > 0 ORDER BY category, verdict"""
 
+# What is taken back is asserted anew about the same subject and recipient: who has an assertion has one standing.
 PARTIES: Final = """
-SELECT recipient, sum(stand) AS flows, sum(deny) AS denied, countIf(stand > 0) AS subjects FROM
-(
-    SELECT recipient, subject, sum(sign) AS stand, sumIf(sign, verdict = 'deny') AS deny
-    FROM flows WHERE kind = 'share' AND {when}
-    GROUP BY recipient, subject
-)
+SELECT recipient, sum(sign) AS flows, sumIf(sign, verdict = 'deny') AS denied,
+       uniqExactIf(subject, sign > 0) AS subjects
+FROM flows WHERE kind = 'share' AND {when}
 GROUP BY recipient HAVING flows > 0 ORDER BY flows DESC, recipient LIMIT {parties:UInt32}"""
 
 ALERTS: Final = """
