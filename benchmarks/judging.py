@@ -1,8 +1,10 @@
 """What the checker costs an event without Kafka: read, judged, answered, from memory, most subjects not seen of late.
 
 The sample day with the whole default pack and 200,000 subjects, in batches of 8,000 records, the collector's thresholds
-as in the worker.  The consent records are applied first, then the day's events.  In the first third of them shapes and
-situations are met for the first time; the rest is what a worker does all day.
+as in the worker.  The consent records are applied first, then the day's events, in which shapes, situations and
+standings are met for the first time; then those of a next day that is like it: the same data by the same subjects, at
+other times, under other numbers.  That is what a worker does all day.  Hundreds of thousands of events lie between two
+of a subject.
 
 Goal: at most 8 us of processor time an event.  Left out: reading, writing and committing (`benchmarks.checker` has
 them).
@@ -12,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import gc
+import re
 import time
 from collections.abc import Iterator
+from datetime import date, timedelta
 
 from benchmarks.checker import day_of
 from benchmarks.rig.telling import Figure, options_of, tell
@@ -28,6 +32,9 @@ from flowtrack.wire.partition import partition_of
 
 _PARTITIONS = 8
 _BATCH = 8_000
+_DAY_MS = 86_400_000
+_WARM = "event of the next day"
+_TIME = re.compile(rb'"time":"(\d{4}-\d\d-\d\d)')
 
 
 def records_of(topic: Topic, items: list[Item], now_ms: int) -> list[Record]:
@@ -40,6 +47,22 @@ def records_of(topic: Topic, items: list[Item], now_ms: int) -> list[Record]:
         records.append(Record(topic, partition, next_offsets[partition], now_ms, key.encode(), item.value))
         next_offsets[partition] += 1
     return [each for batch in batches(records) for each in sorted(batch, key=lambda record: record.partition)]
+
+
+def next_day(records: list[Record]) -> list[Record]:
+    """The events a day later, by producers that have begun to count anew."""
+
+    def later(found: re.Match[bytes]) -> bytes:
+        return b'"time":"%b' % (date.fromisoformat(found[1].decode()) + timedelta(days=1)).isoformat().encode()
+
+    return [
+        record._replace(
+            offset=record.offset + len(records),
+            timestamp_ms=record.timestamp_ms + _DAY_MS,
+            value=_TIME.sub(later, (record.value or b"").replace(b'"sequence":"1.', b'"sequence":"2.')),
+        )
+        for record in records
+    ]
 
 
 def batches(records: list[Record]) -> Iterator[list[Record]]:
@@ -68,7 +91,7 @@ def checker_of(day: SampleDay) -> Checker:
 def options_given() -> argparse.Namespace:
     """Read the command line."""
     parser = options_of(__doc__)
-    parser.add_argument("--events", type=int, default=300_000, help="events of the day (default 300,000)")
+    parser.add_argument("--events", type=int, default=200_000, help="events of a day (default 200,000)")
     parser.add_argument("--subjects", type=int, default=200_000, help="subjects with consent records (default 200,000)")
     options = parser.parse_args()
     if options.tiny:
@@ -84,13 +107,12 @@ def main() -> None:
     now_ms = time.time_ns() // 1_000_000
     consents = records_of(Topic.CONSENTS, list(day.consents()), now_ms)
     events = records_of(Topic.EVENTS, list(day.events()), now_ms)
-    third = len(events) // 3
-    values: dict[str, list[float]] = {"consent record applied": [], "event, first third": [], "event, the rest": []}
+    values: dict[str, list[float]] = {"consent record applied": [], "event of the first day": [], _WARM: []}
     for _ in range(options.rounds):
         checker = checker_of(day)
-        for name, records in zip(values, (consents, events[:third], events[third:]), strict=True):
+        for name, records in zip(values, (consents, events, next_day(events)), strict=True):
             values[name].append(passed_us(checker, records))
-    goals = {"event, the rest": "<= 8"}
+    goals = {_WARM: "<= 8"}
     figures = [Figure(name, "us", tuple(found), goals.get(name, "")) for name, found in values.items()]
     tell(f"Judging from memory, {options.events:,} events of {options.subjects:,} subjects", figures, options.json)
 

@@ -149,7 +149,7 @@ def test_peers_write_what_the_checker_writes(monkeypatch: pytest.MonkeyPatch) ->
 def test_judging_runs(tmp_path: Path) -> None:
     """The benchmark of judging from memory tells what a consent record and an event cost."""
     names = names_of(tiny(tmp_path, "judging"))
-    assert names == ["consent record applied", "event, first third", "event, the rest"]
+    assert names == ["consent record applied", "event of the first day", "event of the next day"]
 
 
 def test_stored_state(tmp_path: Path) -> None:

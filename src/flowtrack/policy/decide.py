@@ -7,8 +7,9 @@ few words only.  So a warm event costs two look-ups, and the same three steps an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 from flowtrack.domain.decision import SEVERITIES
@@ -95,16 +96,68 @@ class Carrier(IntEnum):
 _PERMITS: dict[str, Carrier] = {Basis.CONSENT: Carrier.OWN, Basis.DEEMED_CONSENT: Carrier.DEEMED}
 
 
-class _Shape:
-    """What is known of events that differ in subject, id and time only, while the registry answers the same."""
+class Shape:
+    """What is known of events that differ in subject, time and made-up ids only, while the registry says the same.
 
-    __slots__ = ("answers", "matchers", "place", "since_us", "until_us")
+    Args:
+        span_us: the interval in which it does, and the same pack decides.
+        place: where such events send or keep data; empty where they do neither.
+        matchers: for each category what compares own consents with its use.
+        opted_out: the opt-out of a view that reaches such events; empty where none does.
+    """
 
-    def __init__(self, span_us: tuple[int, int], place: str, matchers: list[Matcher]) -> None:
+    __slots__ = ("_answers", "_matchers", "_opted_out", "_place", "since_us", "until_us")
+
+    def __init__(
+        self,
+        span_us: tuple[int, int],
+        place: str,
+        matchers: list[Matcher],
+        opted_out: Callable[[ConsentView], str],
+    ) -> None:
         self.since_us, self.until_us = span_us
-        self.place = place
-        self.matchers = matchers
-        self.answers: dict[Any, tuple[EventVerdict, tuple[Carrier, ...] | None]] = {}
+        self._place = place
+        self._matchers = matchers
+        self._opted_out = opted_out
+        self._answers: dict[Any, tuple[EventVerdict, tuple[Carrier, ...] | None]] = {}
+
+    def answer(self, view: ConsentView) -> Answer | None:
+        """The answer to a subject of whom the rules see what they saw of another; None where they see something new."""
+        carried = [matcher.carried_by(view) for matcher in self._matchers] if view.own else []
+        opt_out = self._opted_out(view) if view.opt_outs else ""
+        known = self._answers.get(self._words(view, carried, opt_out))
+        if known is None:
+            return None
+        verdict, carriers = known
+        if carriers is None:
+            return Answer(verdict, None, self.since_us, self.until_us)
+        own = [record for _, record in carried] or [""] * len(carriers)
+        records = tuple(
+            [_record(carrier, record, view.deemed, opt_out) for carrier, record in zip(carriers, own, strict=True)]
+        )
+        return Answer(verdict, records, self.since_us, self.until_us)
+
+    def learn(self, view: ConsentView, verdict: EventVerdict) -> Answer:
+        """Remember what was decided, and answer it."""
+        if len(self._answers) >= ANSWERS_MAX:
+            self._answers.clear()
+        carried = [matcher.carried_by(view) for matcher in self._matchers] if view.own else []
+        carriers = tuple(_carrier(each) for each in verdict.categories)
+        words = self._words(view, carried, self._opted_out(view))
+        self._answers[words] = (verdict, carriers if any(carriers) else None)
+        records = tuple(each.consent for each in verdict.categories) if any(carriers) else None
+        return Answer(verdict, records, self.since_us, self.until_us)
+
+    def _words(self, view: ConsentView, carried: list[tuple[str, str]], opt_out: str) -> tuple[Any, ...]:
+        """All that resolving sees of a subject."""
+        return (
+            view.account,
+            view.terms,
+            not view.deemed,
+            not opt_out,
+            _country(view, self._place) if self._place else "",
+            *[reason for reason, _ in carried],
+        )
 
 
 class PackDecider:
@@ -114,16 +167,20 @@ class PackDecider:
         judge: of the pack.
         registry: the pack's own documents and the published ones, merged.
         label: what decisions say of the registry.
+        span_us: the interval in which the pack decides.
     """
 
-    def __init__(self, judge: Judge, registry: Registry, label: str) -> None:
+    def __init__(
+        self, judge: Judge, registry: Registry, label: str, span_us: tuple[int, int] = (BEGINNING_US, END_US)
+    ) -> None:
         pack = judge.pack
         self.judge = judge
         self.registry = registry
         self.label = label
+        self._since_us, self._until_us = span_us
         self._vocabularies = pack.vocabularies
         self._resolver = Resolver(pack.vocabularies, registry, pack.services_named, pack.recipients_named)
-        self._shapes: dict[Any, _Shape] = {}
+        self._shapes: dict[Any, Shape] = {}
         self.resolved_count = 0
         """Events that were not answered from memory."""
 
@@ -134,39 +191,19 @@ class PackDecider:
 
     def answer(self, kind: Kind, event: Event, view: ConsentView, at_us: int) -> Answer:
         """The answer to an event that happened while the pack was in force."""
-        data = event.data
+        shape = self.shape(kind, event, view, at_us)
+        answer = shape.answer(view) or shape.learn(view, self._decide(kind, event, view))
+        if event.data.retain_until is None:
+            return answer
+        return answer._replace(since_us=at_us, until_us=at_us + 1)  # how long data is kept is counted from the event
+
+    def shape(self, kind: Kind, event: Event, view: ConsentView, at_us: int) -> Shape:
+        """What is known of events like this one."""
         key = shape_key(event, self.registry, at_us)
         shape = self._shapes.get(key)
         if shape is None or not shape.since_us <= at_us < shape.until_us:
             shape = self._learn(key, kind, event, view, at_us)
-        # how long a store keeps its data is counted from the event
-        span_us = (shape.since_us, shape.until_us) if data.retain_until is None else (at_us, at_us + 1)
-        carried = [matcher.carried_by(view) for matcher in shape.matchers] if view.own else []
-        opt_out = opted_out(view, data.purpose or NONE, self._vocabularies) if view.opt_outs else ""
-        words: Any = (
-            view.account,
-            view.terms,
-            not view.deemed,
-            not opt_out,
-            _country(view, shape.place),
-            *(reason for reason, _ in carried),
-        )
-        known = shape.answers.get(words)
-        if known is None:
-            if len(shape.answers) >= ANSWERS_MAX:
-                shape.answers.clear()
-            verdict = self._decide(kind, event, view)
-            carriers = tuple(_carrier(each) for each in verdict.categories)
-            known = shape.answers[words] = (verdict, carriers if any(carriers) else None)
-        verdict, carriers_or_none = known
-        if carriers_or_none is None:
-            return Answer(verdict, None, *span_us)
-        own = [record for _, record in carried] or [""] * len(carriers_or_none)
-        records = tuple(
-            _record(carrier, record, view.deemed, opt_out)
-            for carrier, record in zip(carriers_or_none, own, strict=True)
-        )
-        return Answer(verdict, records, *span_us)
+        return shape
 
     def _decide(self, kind: Kind, event: Event, view: ConsentView) -> EventVerdict:
         """Resolve, reduce, judge."""
@@ -178,23 +215,29 @@ class PackDecider:
         verdict = worst([each.judged.verdict for each in found])
         return EventVerdict(verdict, self.judge.pack.label, self.label, found, _severity(found))
 
-    def _learn(self, key: Any, kind: Kind, event: Event, view: ConsentView, at_us: int) -> _Shape:  # noqa: ANN401 - see `shape_key`
+    def _learn(self, key: Any, kind: Kind, event: Event, view: ConsentView, at_us: int) -> Shape:  # noqa: ANN401 - see `shape_key`
         """What is to be remembered of events like this one."""
         if len(self._shapes) >= SHAPES_MAX:
             self._shapes.clear()
         resolved = self._resolver.resolve(kind, event, view)
+        since_us, until_us = self._resolver.span_us
         data = event.data
         matchers = [
             self._resolver.own.matcher(use_of(kind, data, each.situation.circumstances, each.category, at_us))
             for each in resolved
         ]
-        shape = self._shapes[key] = _Shape(self._resolver.span_us, place_of(kind, data) or "", matchers)
+        shape = self._shapes[key] = Shape(
+            (max(since_us, self._since_us), min(until_us, self._until_us)),
+            place_of(kind, data) or "",
+            matchers,
+            partial(opted_out, purpose=data.purpose or NONE, vocabularies=self._vocabularies),
+        )
         return shape
 
 
 def _country(view: ConsentView, place: str) -> str:
     """What of the subject's country resolving looks at: whether it is known, and whether it is the place."""
-    return "" if not place else "same" if view.country == place else "other" if view.country else "unknown"
+    return "same" if view.country == place else "other" if view.country else "unknown"
 
 
 class Effort(NamedTuple):
@@ -226,13 +269,13 @@ class Decider:
         label = "+".join(f"{each.name}@{each.version}" for each in published)
         by_start = sorted(judges, key=lambda each: each.pack.effective_from)
         # latest first; of two packs that begin at the same instant the one given last holds: it mends the earlier
-        self._timeline = [
-            (
-                instant_us(judge.pack.effective_from),
-                PackDecider(judge, registry_of([judge.pack.registry, *published]), label),
-            )
-            for judge in by_start[::-1]
-        ]
+        self._timeline: list[tuple[int, PackDecider]] = []
+        until_us = END_US
+        for judge in by_start[::-1]:
+            since_us = instant_us(judge.pack.effective_from)
+            registry = registry_of([judge.pack.registry, *published])
+            self._timeline.append((since_us, PackDecider(judge, registry, label, (since_us, until_us))))
+            until_us = since_us
 
     @property
     def timeline(self) -> list[tuple[int, PackDecider]]:
@@ -256,16 +299,24 @@ class Decider:
     def answer(self, kind: Kind, event: Event, view: ConsentView) -> Answer:
         """The same for whoever remembers answers: apart from the subject's records, and with how long it holds."""
         at_us = instant_us(event.time)
-        until_us = END_US
-        for since_us, decider in self._timeline:
-            if since_us <= at_us:
-                answer = decider.answer(kind, event, view, at_us)
-                return answer._replace(since_us=max(since_us, answer.since_us), until_us=min(until_us, answer.until_us))
-            until_us = since_us
+        decider = self._in_force(at_us)
+        if decider is not None:
+            return decider.answer(kind, event, view, at_us)
         named = dict.fromkeys(event.data.categories or ("personal",))
         unjudged = [CategoryVerdict(category, _NO_POLICY, None, "") for category in named]
         verdict = EventVerdict(Verdict.INDETERMINATE, "", "", unjudged, _severity(unjudged))
-        return Answer(verdict, None, BEGINNING_US, until_us)
+        return Answer(verdict, None, BEGINNING_US, min((since_us for since_us, _ in self._timeline), default=END_US))
+
+    def shape(self, kind: Kind, event: Event, view: ConsentView) -> Shape | None:
+        """What answers events of the same data; None where the answer depends on more than the subject's consents."""
+        at_us = instant_us(event.time)
+        decider = self._in_force(at_us)
+        if decider is None or event.data.retain_until is not None:
+            return None
+        return decider.shape(kind, event, view, at_us)
+
+    def _in_force(self, at_us: int) -> PackDecider | None:
+        return next((decider for since_us, decider in self._timeline if since_us <= at_us), None)
 
 
 def decider_of(packs: Iterable[Pack], documents: Iterable[RegistryDocument] = ()) -> Decider:

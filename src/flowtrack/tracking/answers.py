@@ -33,6 +33,7 @@ from flowtrack.wire.derive import struct_of
 from flowtrack.wire.encode import encode
 
 _ConsentCopyTwin = struct_of(ConsentCopy, "type")
+_FindingTwin = struct_of(Finding, "type")
 _json = msgspec.json.Encoder().encode
 
 
@@ -91,28 +92,26 @@ def finding_of(
     """
     told = [each for each in verdict.categories if _is_told(what, each)]
     judged = [each.judged for each in told]
-    finding = Finding.model_validate(
-        {
-            "type": "finding",
-            "what": what,
-            "event_id": event.id,
-            "service": event.source[len(SERVICE_SOURCE) :],
-            "kind": kind.value,
-            "purpose": data.purpose or "",
-            "recipient": data.recipient or data.party or "",
-            "subject": event.subject,
-            "categories": [each.category for each in told],
-            "clauses": _union(each.clauses for each in judged),
-            "reasons": _union(each.notes if what == "notice" else each.reasons for each in judged),
-            "gaps": _union(each.gaps for each in judged),
-            "severity": max((each.severity for each in judged), key=SEVERITIES.index),
-            "happened_at": event.time,
-            "epoch": place.epoch,
-            "partition": place.partition,
-            "offset": place.offset,
-        }
+    return _json(
+        _FindingTwin(
+            what=what,
+            event_id=event.id,
+            service=event.source[len(SERVICE_SOURCE) :],
+            kind=kind.value,
+            purpose=data.purpose or "",
+            recipient=data.recipient or data.party or "",
+            subject=event.subject,
+            categories=[each.category for each in told],
+            clauses=_union(each.clauses for each in judged),
+            reasons=_union(each.notes if what == "notice" else each.reasons for each in judged),
+            gaps=_union(each.gaps for each in judged),
+            severity=max((each.severity for each in judged), key=SEVERITIES.index),
+            happened_at=event.time,
+            epoch=place.epoch,
+            partition=place.partition,
+            offset=place.offset,
+        )
     )
-    return encode(finding)
 
 
 def finding_kind(kind: Kind, verdict: EventVerdict) -> str:

@@ -7,18 +7,15 @@ the same number.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
 from flowtrack.domain.consent import ConsentRecord
-from flowtrack.domain.event import Event
 from flowtrack.domain.history import entry_of
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.domain.names import DeadLetterCode, Verdict
 from flowtrack.errors import ContractError
-from flowtrack.policy.decide import EventVerdict
 from flowtrack.tracking.answers import (
     Place,
     consent_copy,
@@ -34,7 +31,7 @@ from flowtrack.tracking.rulebook import Rulebook
 from flowtrack.tracking.snapshot import Snapshot, Snapshots, empty
 from flowtrack.tracking.standing import Standing, Standings
 from flowtrack.tracking.state import PartitionState
-from flowtrack.tracking.wording import DecisionWriter, Wording, arrival, decision
+from flowtrack.tracking.wording import DecisionWriter, arrival, decision
 from flowtrack.wire.cloudevents import structured
 from flowtrack.wire.decode import (
     check_calendar,
@@ -48,6 +45,7 @@ from flowtrack.wire.partition import partition_of
 CONSENTS, EVENTS = str(Topic.CONSENTS), str(Topic.EVENTS)
 DECISIONS, FINDINGS, DEADLETTERS = str(Topic.DECISIONS), str(Topic.FINDINGS), str(Topic.DEADLETTERS)
 
+_output = tuple.__new__  # for every event; the constructor of a named tuple costs as much again
 SNAPSHOT_EVERY = 100_000
 """Consent records of a partition between two snapshots: folding so many anew takes a second or two."""
 
@@ -105,7 +103,7 @@ class Checker:
         self._arrived: tuple[int, int, bytes] = (-1, -1, b"")
         self.verdict_counts: dict[str, int] = dict.fromkeys((*Verdict, "dead_letter"), 0)
         """Verdicts of batches that were committed, dead letters beside them; for metrics."""
-        self._batch_counts: Counter[str] = Counter()
+        self._batch_counts = dict.fromkeys(self.verdict_counts, 0)
 
     def resume_from(self, partition: int, committed: int) -> int:
         """Restore the partition's snapshot; what came after it is folded by `assigned`."""
@@ -193,7 +191,7 @@ class Checker:
         """The batch is durable."""
         for verdict, count in self._batch_counts.items():
             self.verdict_counts[verdict] += count
-        self._batch_counts.clear()
+        self._batch_counts = dict.fromkeys(self.verdict_counts, 0)
         self._newly_defined.clear()
         for partition, state in self._states.items():
             state.keep()
@@ -203,7 +201,7 @@ class Checker:
     def aborted(self) -> None:
         """The batch comes again."""
         self._late.aborted()
-        self._batch_counts.clear()
+        self._batch_counts = dict.fromkeys(self.verdict_counts, 0)
         self._aborted_count += 1
         self._defined.difference_update(self._newly_defined)
         self._newly_defined.clear()
@@ -228,41 +226,44 @@ class Checker:
         return outputs
 
     def _event(self, record: Record, outputs: list[Output]) -> None:
-        partition = record.partition
-        value = structured(record.headers, record.value) if record.headers else record.value
+        _, partition, offset, timestamp_ms, _, value, headers = record
+        if headers:
+            value = structured(headers, value)
         event, subject, recurring, ending = self.recurrences.read(value)
         if int.from_bytes(subject[:4], "big") % self._partitions != partition:
             self._check_partition(event.subject, record)
         at_us = instant_us(event.time)
-        check_time_range(at_us, record.timestamp_ms * 1_000)
+        check_time_range(at_us, timestamp_ms * 1_000)
         state = self._states[partition]
         standing, packed = state.judge(subject, at_us)
         known = recurring.answers.get(standing)
         if known is None or not known.since_us <= at_us < known.until_us:
-            known = self._answer(recurring, standing, decode_event(value))
+            known = self._answer(recurring, standing, value, at_us)
         said = known.said
         suspect = state.is_suspect(event.source, event.sequence, at_us)
         self._late.judged(partition, at_us, unnamed=said.unnamed)
         if said.defined != self._aborted_count:
             self._define(said, partition, outputs)
-        stood = self._arrival(record) + b"%d" % record.offset
-        written = decision(event, stood, state.worded(known, packed), ending, suspect=suspect)
         key = event.subject.encode()
-        outputs.append(Output(DECISIONS, partition, key, written))
+        stood = self._arrival(record) + b"%d" % offset
+        written = decision(event, key, stood, state.worded(known, packed), ending, suspect=suspect)
+        outputs.append(_output(Output, (DECISIONS, partition, key, written)))
         self._batch_counts[said.verdict.verdict] += 1
         if said.finding:
             place = self._place(record)
             finding = finding_of(said.finding, recurring.kind, event, recurring.data, said.verdict, place)
             outputs.append(Output(FINDINGS, partition, key, finding))
 
-    def _answer(self, recurring: Recurring, standing: Standing, event: Event) -> Remembered:
-        """What to say of an event that is like none before."""
-
-        def write(verdict: EventVerdict) -> Wording:
-            return self._writer.wording(recurring.kind, event.source, event.data, verdict)
-
-        answer = self._decider.answer(recurring.kind, event, standing.view)
-        return self.recurrences.remember(recurring, standing, answer, write)
+    def _answer(self, recurring: Recurring, standing: Standing, value: bytes | None, at_us: int) -> Remembered:
+        """What to say of an event that is like none before; of some, only the subject's standing is new."""
+        shape, answer = recurring.shape, None
+        if shape is not None and shape.since_us <= at_us < shape.until_us:
+            answer = shape.answer(standing.view)
+        if answer is None:
+            event = decode_event(value)
+            answer = self._decider.answer(recurring.kind, event, standing.view)
+            recurring.shape = self._decider.shape(recurring.kind, event, standing.view)
+        return self.recurrences.remember(recurring, standing, answer, self._writer)
 
     def _define(self, said: Said, partition: int, outputs: list[Output]) -> None:
         """Write the definition of each situation that this worker meets for the first time."""

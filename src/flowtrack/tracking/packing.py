@@ -7,12 +7,12 @@ Layout of a packed history, in sections, each in the order of effect:
 
 - head: the minute up to which the subject's events were judged (0 for none), how many entries there are, and how many
   of them expire; 4 bytes each;
+- records: for each entry the number of its record name (2 bytes);
 - pattern: for each entry kind and state (1 byte each), country, scope, and the place of the first entry of the same
   record (2, 4 and 2 bytes).  What holds for a subject depends on this alone, but for instants and record names, and
   few patterns recur in all subjects (flowtrack.tracking.standing);
 - times: for each entry valid from in microseconds (8 bytes);
 - expiries: of the entries that expire, likewise;
-- records: for each entry the number of its record name (2 bytes);
 - tail: for each entry the event id with its length, and country and record as they are where their tables are full.
 """
 
@@ -35,8 +35,12 @@ _MINUTE = struct.Struct("<I")
 _PATTERN = struct.Struct("<BBHIH")
 _TIMES = tuple(struct.Struct(f"<{count}q") for count in range(65))
 _RECORD = struct.Struct("<H")
+RECORD_BYTES = _RECORD.size
 PATTERN_BYTES = _PATTERN.size
 TIME_BYTES = _TIMES[1].size
+ENTRY_BYTES = RECORD_BYTES + PATTERN_BYTES + TIME_BYTES
+_HEAD_BYTES = HEAD.size
+_record_at = _RECORD.unpack_from
 _KINDS = tuple(RecordKind)
 _STATES = tuple(RecordState)
 _KIND_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
@@ -102,6 +106,7 @@ class Packing:
         self.scopes: list[str] = list(scopes)
         self._scope_numbers = {text: number for number, text in enumerate(scopes)}
         self._policies: list[UsagePolicy | None] = [_scope_of(text) for text in scopes]
+        self._numbers_of_policies = {id(policy): number for number, policy in enumerate(self._policies)}
 
     def words(self) -> dict[str, list[str]]:
         """The words behind the numbers in packed histories: what another `Packing` is made with to read them."""
@@ -139,10 +144,10 @@ class Packing:
         return b"".join(
             (
                 HEAD.pack(judged_minute, len(times), len(expiries)),
+                *records,
                 *patterns,
                 _times(len(times)).pack(*times),
                 _times(len(expiries)).pack(*expiries),
-                *records,
                 *tail,
             )
         )
@@ -151,13 +156,12 @@ class Packing:
         """The history behind bytes."""
         _, count, expiring = HEAD.unpack_from(packed)
         until = iter(expiries_of(packed, count, expiring))
-        records_at = _records_at(count, expiring)
-        at = records_at + count * _RECORD.size
+        at = HEAD.size + count * ENTRY_BYTES + expiring * TIME_BYTES
         entries = []
         for place, (since, (kind, state, country, scope, _)) in enumerate(
             zip(times_of(packed, count), _PATTERN.iter_unpack(pattern_of(packed, count)), strict=True)
         ):
-            (record,) = _RECORD.unpack_from(packed, records_at + place * _RECORD.size)
+            (record,) = _RECORD.unpack_from(packed, HEAD.size + place * RECORD_BYTES)
             event_id, at = _unpacked_id(packed, at)
             country_word, at = self.countries.word(country, packed, at)
             record_word, at = self.records.word(record, packed, at)
@@ -178,8 +182,7 @@ class Packing:
 
     def record(self, packed: bytes, place: int) -> str:
         """The name of the record whose state an entry is, by the entry's place."""
-        _, count, expiring = HEAD.unpack_from(packed)
-        (number,) = _RECORD.unpack_from(packed, _records_at(count, expiring) + place * _RECORD.size)
+        (number,) = _record_at(packed, _HEAD_BYTES + place * RECORD_BYTES)
         return self.unpack(packed)[place].record if number == INLINE else self.records.words[number]
 
     def outline(self, pattern: bytes) -> list[Entry] | None:
@@ -208,14 +211,17 @@ class Packing:
         return entries
 
     def _scope_number(self, scope: UsagePolicy | None) -> int:
-        if scope is None:
-            return 0
-        text = encode(scope).decode()
+        known = self._numbers_of_policies.get(id(scope))  # of those that stand in the table, hence stay alive
+        if known is not None:
+            return known
+        text = "" if scope is None else encode(scope).decode()
         known = self._scope_numbers.get(text)
         if known is None:
             known = self._scope_numbers[text] = len(self.scopes)
+            policy = _scope_of(text)
             self.scopes.append(text)
-            self._policies.append(_scope_of(text))
+            self._policies.append(policy)
+            self._numbers_of_policies[id(policy)] = known
         return known
 
 
@@ -237,21 +243,18 @@ def without_judged_minute(packed: bytes) -> bytes:
 
 def pattern_of(packed: bytes, count: int) -> bytes:
     """The pattern of a history of so many entries."""
-    return packed[HEAD.size : HEAD.size + count * PATTERN_BYTES]
+    at = HEAD.size + count * RECORD_BYTES
+    return packed[at : at + count * PATTERN_BYTES]
 
 
 def times_of(packed: bytes, count: int) -> tuple[int, ...]:
     """From when each of so many entries is valid, in microseconds."""
-    return _times(count).unpack_from(packed, HEAD.size + count * PATTERN_BYTES)
+    return _times(count).unpack_from(packed, HEAD.size + count * (RECORD_BYTES + PATTERN_BYTES))
 
 
 def expiries_of(packed: bytes, count: int, expiring: int) -> tuple[int, ...]:
     """The expiries of the entries that have one, in microseconds."""
-    return _times(expiring).unpack_from(packed, HEAD.size + count * (PATTERN_BYTES + TIME_BYTES))
-
-
-def _records_at(count: int, expiring: int) -> int:
-    return HEAD.size + count * (PATTERN_BYTES + TIME_BYTES) + expiring * TIME_BYTES
+    return _times(expiring).unpack_from(packed, HEAD.size + count * ENTRY_BYTES)
 
 
 def _times(count: int) -> struct.Struct:

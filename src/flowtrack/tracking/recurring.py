@@ -7,16 +7,15 @@ interval in which it holds.  An event like one before costs a few look-ups; ever
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flowtrack.domain.event import TYPES, Event, EventData
 from flowtrack.domain.names import Kind
-from flowtrack.policy.decide import Answer, EventVerdict
+from flowtrack.policy.decide import Answer, EventVerdict, Shape
 from flowtrack.tracking.answers import finding_kind
 from flowtrack.tracking.late import names_nobody
 from flowtrack.tracking.standing import Standing
-from flowtrack.tracking.wording import NO_PARTICULARS, Wording, derived_from, particulars
+from flowtrack.tracking.wording import NO_PARTICULARS, DecisionWriter, Wording, derived_from, particulars
 from flowtrack.wire.decode import EventOutline, decode_event, outline_of, without_derived
 from flowtrack.wire.encode import encode
 from flowtrack.wire.facts import facts_of
@@ -25,25 +24,35 @@ DATA_MAX = 20_000
 """Data remembered by its bytes, and as much by its content, before a table is emptied."""
 SEEN_MAX = 100_000
 """Data of which it is remembered that it was met once, some 70 bytes each."""
+NAMES_MAX = 4
+"""Names of records that a wording is remembered with: a kilobyte each."""
 ANSWERS_MAX = 200_000
 """Answers remembered, of all data, some 200 bytes each and a kilobyte for each different wording."""
-
-
-Writer = Callable[[EventVerdict], Wording]
 
 
 class Said:
     """What there is to say of all events with certain data that get a certain verdict."""
 
-    __slots__ = ("defined", "finding", "unnamed", "verdict", "wording")
+    __slots__ = ("defined", "filled", "finding", "unnamed", "verdict", "wording")
 
     def __init__(self, kind: Kind, verdict: EventVerdict, wording: Wording) -> None:
         self.verdict = verdict
         self.wording = wording
+        self.filled: dict[str, bytes] = {}
+        """The wording with one record, by the record's name; of the first few names."""
         self.finding = finding_kind(kind, verdict)
         self.unnamed = names_nobody(verdict)
         self.defined = 0
         """In which count of aborted batches its situations were known to be defined."""
+
+    def with_one(self, record: str) -> bytes:
+        """The wording where one record carries every category; most of a platform's records share a few names."""
+        known = self.filled.get(record)
+        if known is None:
+            known = self.wording.filled_with_one(record)
+            if len(self.filled) < NAMES_MAX:
+                self.filled[record] = known
+        return known
 
 
 NOWHERE, SEVERAL = -1, -2
@@ -64,14 +73,17 @@ class Remembered(NamedTuple):
 class Recurring:
     """Data of events that differ in what `Particulars` hold, at most, and what was answered to them."""
 
-    __slots__ = ("answers", "data", "kept", "kind", "said")
+    __slots__ = ("answers", "data", "kept", "kind", "said", "shape", "source")
 
-    def __init__(self, kind: Kind, data: EventData) -> None:
+    def __init__(self, kind: Kind, source: str, data: EventData) -> None:
         self.kind = kind
+        self.source = source
         self.data = data
         self.answers: dict[Standing, Remembered] = {}
         self.said: dict[int, Said] = {}
         """By the verdict's identity; what is said keeps the verdict alive."""
+        self.shape: Shape | None = None
+        """What answers of subjects with a standing that was not met yet; None where nothing does."""
         self.kept = False
         """Whether it outlives its event."""
 
@@ -109,21 +121,23 @@ class Recurrences:
         known = self._by_bytes.get(key) or self._read_data(value, key)
         return outline, subject, known[0], known[1]
 
-    def remember(self, recurring: Recurring, standing: Standing, answer: Answer, write: Writer) -> Remembered:
+    def remember(self, recurring: Recurring, standing: Standing, answer: Answer, writer: DecisionWriter) -> Remembered:
         """Keep an answer, unless it holds for its own instant only.
 
         Args:
             recurring: what it is about.
             standing: of whom it is given; its records are places.
             answer: to be kept.
-            write: what gives the wording of a verdict that was not met with this data before.
+            writer: words a verdict that was not met with this data before.
         """
         if self._answers >= ANSWERS_MAX:
             self.forget()
         verdict = answer.verdict
         said = recurring.said.get(id(verdict))
         if said is None:
-            said = recurring.said[id(verdict)] = Said(recurring.kind, verdict, write(verdict))
+            said = recurring.said[id(verdict)] = Said(
+                recurring.kind, verdict, writer.wording(recurring.kind, recurring.source, recurring.data, verdict)
+            )
             self._answers += recurring.kept
         places = tuple(int(record) if record else NOWHERE for record in answer.records or ("",))
         place = places[0] if len(set(places)) == 1 else SEVERAL
@@ -165,7 +179,7 @@ class Recurrences:
         content = _content(event)
         known = self._by_content.get(content)
         if known is None:
-            known = Recurring(TYPES[event.type], event.data)
+            known = Recurring(TYPES[event.type], event.source, event.data)
             if self._was_met(content):
                 if len(self._by_content) >= DATA_MAX:
                     self._by_content.clear()

@@ -14,8 +14,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowtrack.domain.history import NOTHING, ConsentView, Entry, as_of
-from flowtrack.domain.instants import BEGINNING_US, END_US
-from flowtrack.tracking.packing import HEAD, PATTERN_BYTES, TIME_BYTES, Packing, expiries_of, times_of
+from flowtrack.domain.instants import END_US
+from flowtrack.tracking.packing import (
+    ENTRY_BYTES,
+    HEAD,
+    PATTERN_BYTES,
+    RECORD_BYTES,
+    TIME_BYTES,
+    Packing,
+    expiries_of,
+    times_of,
+)
 
 STANDINGS_MAX = 50_000
 """Answers remembered before the table is emptied, some 1 kB each; a platform of a million subjects has some hundred."""
@@ -25,7 +34,8 @@ PARTS_MAX = 1_000
 """Answers remembered for one pattern."""
 
 _HEAD_BYTES = HEAD.size
-_TIMES_END = PATTERN_BYTES + TIME_BYTES
+_PATTERN_END = RECORD_BYTES + PATTERN_BYTES
+_LAST_TIME = _HEAD_BYTES - TIME_BYTES
 _time_at = struct.Struct("<q").unpack_from
 
 
@@ -103,15 +113,12 @@ class Forms:
         """
         if not count:
             return NOBODY
-        form = self._forms.get(packed[_HEAD_BYTES : _HEAD_BYTES + count * PATTERN_BYTES])
+        pattern = packed[_HEAD_BYTES + count * RECORD_BYTES : _HEAD_BYTES + count * _PATTERN_END]
+        form = self._forms.get(pattern)
         if form is None:
-            form = self._learn(packed[_HEAD_BYTES : _HEAD_BYTES + count * PATTERN_BYTES])
+            form = self._learn(pattern)
         whole = form.whole
-        if (
-            whole is not None
-            and not expiring
-            and _time_at(packed, _HEAD_BYTES + count * _TIMES_END - TIME_BYTES)[0] < at_us
-        ):
+        if whole is not None and not expiring and _time_at(packed, _LAST_TIME + count * ENTRY_BYTES)[0] < at_us:
             return whole
         return self._part(form, packed, count, expiring, at_us)
 
@@ -146,11 +153,12 @@ def _view(outline: Sequence[Entry], before: int, upto: int, expired: int) -> Con
     """`as_of` by an outline, whose instants are places: after all of it, with the entries that are in effect."""
     taken = []
     for place, entry in enumerate(outline[:upto]):
-        until = entry.expires_us
-        if until != END_US:
-            until, expired = BEGINNING_US if expired & 1 else END_US, expired >> 1
+        stands = entry
+        if entry.expires_us != END_US:
+            stands = entry if expired & 1 else entry._replace(expires_us=END_US)
+            expired >>= 1
         if place < before or entry.cautious:
-            taken.append(entry._replace(expires_us=until))
+            taken.append(stands)
     return as_of(tuple(taken), len(outline))
 
 

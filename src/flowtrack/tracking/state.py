@@ -49,7 +49,13 @@ class PartitionState:
         self._packed = histories
         """Histories as bytes, by the subject's bytes."""
         self._numbers: dict[tuple[str, str], int] = {}
-        self._journal: list[tuple[Any, Any, Any]] = []
+        """By source and epoch of a producer, its last number, as of the last commit."""
+        self._new_numbers: dict[tuple[str, str], int] = {}
+        """Likewise, of the batch in hand."""
+        self._forgotten: dict[tuple[str, str], int] | None = None
+        """Numbers as of the last commit, where the batch in hand had to forget them."""
+        self._journal: list[tuple[bytes, Any]] = []
+        """Subjects whose histories the batch in hand changed, and what stood there before."""
         self.cursor = 0
         """Offset of the first consent record that is not in the state, as of the last commit."""
         self.changes = 0
@@ -92,7 +98,8 @@ class PartitionState:
         judged, count, expiring = _head(packed)
         minute = at_us // _MINUTE_US + 1
         if judged < minute:
-            self._set(self._packed, subject, with_judged_minute(packed, minute))
+            self._journal.append((subject, _ABSENT if packed is EMPTY else packed))
+            self._packed[subject] = with_judged_minute(packed, minute)
         return self._forms.standing(packed, count, expiring, at_us), packed
 
     def worded(self, remembered: Remembered, packed: bytes) -> bytes:
@@ -102,7 +109,7 @@ class PartitionState:
             return wording.without_records
         name = self.packing.record
         if place != SEVERAL:
-            return wording.filled_with_one(name(packed, place))
+            return remembered.said.with_one(name(packed, place))
         return wording.filled(["" if each == NOWHERE else name(packed, each) for each in remembered.places])
 
     def add(self, subject: str, entry: Entry) -> int:
@@ -142,8 +149,9 @@ class PartitionState:
 
     def _put(self, subject: str, history: tuple[Entry, ...]) -> None:
         key = bytes.fromhex(subject)
-        minute = judged_minute(self._packed.get(key, EMPTY))
-        self._set(self._packed, key, self.packing.pack(minute, history))
+        old: Any = self._packed.get(key, _ABSENT)
+        self._journal.append((key, old))
+        self._packed[key] = self.packing.pack(0 if old is _ABSENT else judged_minute(old), history)
 
     def is_suspect(self, source: str, sequence: str | None, at_us: int) -> bool:
         """Whether an event may be a repeat: no number, one not above its producer's last, or an unknown producer.
@@ -156,19 +164,30 @@ class PartitionState:
             return True
         number = int(digits)
         key = (source, epoch)
-        last = self._numbers.get(key)
-        if last is not None and number <= last:
+        last = self._new_numbers.get(key)
+        if last is None:
+            last = self._numbers.get(key)
+            if last is None:
+                return self._is_new_producer(key, number)
+        if number <= last:
             return True
-        if last is None and len(self._numbers) >= PRODUCERS_MAX:
-            for known in list(self._numbers):
-                self._drop(self._numbers, known)
+        self._new_numbers[key] = number
+        return at_us <= self._judged_to_us
+
+    def _is_new_producer(self, key: tuple[str, str], number: int) -> bool:
+        if len(self._numbers) + len(self._new_numbers) >= PRODUCERS_MAX:
+            self._forgotten = self._numbers if self._forgotten is None else self._forgotten
+            self._numbers, self._new_numbers = {}, {}
             self._judged_to_us = END_US  # whose numbers are forgotten may repeat anything
-        self._set(self._numbers, key, number)
-        return last is None or at_us <= self._judged_to_us
+        self._new_numbers[key] = number
+        return True
 
     def keep(self) -> None:
         """The batch is durable."""
         self._journal.clear()
+        self._numbers.update(self._new_numbers)
+        self._new_numbers.clear()
+        self._forgotten = None
         if self._read_count:
             self.cursor = self._read_to
             self.changes += self._read_count
@@ -177,19 +196,15 @@ class PartitionState:
     def undo(self) -> None:
         """The batch comes again: be as before it."""
         self._read_count = 0
-        for table, key, old in reversed(self._journal):
+        for subject, old in reversed(self._journal):
             if old is _ABSENT:
-                table.pop(key, None)
+                self._packed.pop(subject, None)
             else:
-                table[key] = old
+                self._packed[subject] = old
         self._journal.clear()
-
-    def _drop(self, table: dict[Any, Any], key: Any) -> None:  # noqa: ANN401 - as `_set`
-        self._journal.append((table, key, table.pop(key)))
-
-    def _set(self, table: Any, key: Any, value: Any) -> None:  # noqa: ANN401 - one journal for all tables
-        self._journal.append((table, key, table.get(key, _ABSENT)))
-        table[key] = value
+        self._new_numbers.clear()
+        if self._forgotten is not None:
+            self._numbers, self._forgotten = self._forgotten, None
 
 
 def _find(history: tuple[Entry, ...], record: str, event_id: str) -> Entry | None:

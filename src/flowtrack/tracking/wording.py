@@ -65,6 +65,7 @@ class DecisionWriter:
         wording = self.wording(kind, event.source, event.data, verdict)
         return decision(
             event,
+            event.subject.encode(),
             arrival(place) + b"%d" % place.offset,
             wording.filled([each.consent for each in verdict.categories]),
             particulars(event.data),
@@ -127,11 +128,14 @@ def derived_from(ids: bytes) -> bytes:
     return b',"particulars":{"derived_from":%b}}' % ids
 
 
-def decision(event: EventOutline, stood: bytes, wording: bytes, ending: bytes, *, suspect: bool) -> bytes:
+def decision(
+    event: EventOutline, subject: bytes, stood: bytes, wording: bytes, ending: bytes, *, suspect: bool
+) -> bytes:
     """A decision as JSON of `Decision`.
 
     Args:
         event: the event.
+        subject: its subject, as hex digits.
         stood: `arrival`, and the offset.
         wording: what recurs, with its consent records.
         ending: as `particulars` says.
@@ -142,7 +146,7 @@ def decision(event: EventOutline, stood: bytes, wording: bytes, ending: bytes, *
             b'{"type":"decision","event_id":',
             _json(event.id),
             b',"subject":"',
-            event.subject.encode(),
+            subject,
             b'","happened_at":',
             _json(event.time),
             stood,

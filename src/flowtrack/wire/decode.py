@@ -33,7 +33,9 @@ _outline_twin = struct_of(Event, None, (("data", msgspec.Raw), ("subject", str))
 _outline = cast("Callable[[bytes], _Outline]", msgspec.json.Decoder(_outline_twin).decode)
 _SUBJECT_BYTES = 16
 _PLAIN_ID = rb'"[ !#-\[\]-~]{1,256}"'
-_DERIVED = re.compile(rb',"derived_from":(\[%b(?:,%b){0,%d}\])' % (_PLAIN_ID, _PLAIN_ID, CATEGORIES_MAX - 1))
+_IDS = re.compile(rb"\[%b(?:,%b){0,%d}\]" % (_PLAIN_ID, _PLAIN_ID, CATEGORIES_MAX - 1))
+_DERIVED: Final = b',"derived_from":["'
+_SHORT: Final = 260  # of one id, with brackets and quotes
 _consent = decoder_of(ConsentRecord)
 
 
@@ -138,13 +140,17 @@ def without_derived(data: bytes) -> tuple[bytes, bytes] | None:
     Args:
         data: as in the key of an outline: a JSON object without backslashes.
     """
-    found = _DERIVED.search(data)
+    begin = data.find(_DERIVED)
+    end = data.find(b'"]', begin) + 2
+    if begin < 0 or end < begin:
+        return None
+    ids = data[begin + len(_DERIVED) - 2 : end]
     # A comma and a quote begin a name, since no quote stands inside a string.  Of braces that close there is one left,
     # so it is a name of the data itself.
-    if found is None or data.count(b"}", found.end()) != 1:
+    if data.count(b"}", end) != 1 or not ((len(ids) < _SHORT and ids[2:-2].isalnum()) or _IDS.fullmatch(ids)):
         return None
-    rest = data[: found.start()] + data[found.end() :]
-    return None if b'"derived_from"' in rest else (rest, found[1])
+    rest = data[:begin] + data[end:]
+    return None if b'"derived_from"' in rest else (rest, ids)
 
 
 def decode_consent(value: bytes | None, *, size_max_bytes: int = SIZE_MAX_BYTES) -> ConsentRecord:
