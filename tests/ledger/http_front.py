@@ -391,8 +391,7 @@ def _executed(connection: Any, request: Request) -> Any:
     with tempfile.NamedTemporaryFile(suffix=".data") as file:
         file.write(request.data or b"")
         file.flush()
-        source = f"FROM INFILE '{file.name}' COMPRESSION 'none' FORMAT {request.data_format}"
-        return connection.query(f"INSERT INTO {request.into} {source}", "TabSeparated", params=request.parameters)
+        return connection.query(request.reading(file.name), "TabSeparated", params=request.parameters)
 
 
 def _default_format(request: Request) -> str:

@@ -73,6 +73,12 @@ class Request(NamedTuple):
         match = _INSERT.match(f"{self.statement}\n".encode())
         return match["format"].decode() if match else ""
 
+    def reading(self, path: str) -> str:
+        """Such an insert as the engine runs it, which takes no data behind a statement: from a file."""
+        if self.table != self.into and "FROM input(" in self.into:
+            return "INSERT INTO " + self.into.replace("FROM input(", f"FROM file('{path}', '{self.data_format}', ")
+        return f"INSERT INTO {self.into} FROM INFILE '{path}' COMPRESSION 'none' FORMAT {self.data_format}"
+
     @property
     def token(self) -> str:
         """The deduplication token of an insert: by it one client can be told from another."""

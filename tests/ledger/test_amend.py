@@ -29,7 +29,7 @@ class FailingLedger(MemoryLedger):
         self.writes_left = fail_at
         self._after = after
 
-    def insert(self, block: Block, token: str) -> None:
+    def insert(self, block: Block, token: str, deadline_ms: int = 0) -> None:
         """Insert, or fail."""
         self._write(lambda: super(FailingLedger, self).insert(block, token))
 

@@ -109,17 +109,20 @@ def test_a_token_inserts_once(both: Both) -> None:
 
 
 def test_the_ledger_knows_which_offsets_it_holds(both: Both) -> None:
-    """The highest offset and the gaps below it come back, for flows and consents apart and each epoch apart."""
+    """What was recorded of a partition since an instant comes back, flows and consents apart and each epoch apart."""
     writer = LedgerWriter(both.store, "run")
     offsets = (3, 4, 9)
     writer.process([record(decision(n, category("provided.email")), n) for n in offsets])
     writer.process([record(decision(0, category("provided.email"), epoch="life2"), 10)])
     writer.process([record(consent(5, SUBJECT), 11)])
-    held = both.store.held(FLOWS)
+    held = both.store.held(FLOWS, 0, START_MS)
     assert held["life1", 0].high == 9
-    assert held["life1", 0].gaps() == [(0, 2), (5, 8)]
+    assert held["life1", 0].gaps() == [(5, 8)]
     assert held["life2", 0].gaps() == []
-    assert both.store.held(CONSENTS)["life1", 0].high == 5
+    assert both.store.held(CONSENTS, 0, START_MS)["life1", 0].high == 5
+    late = both.store.held(FLOWS, 0, START_MS + 4)
+    assert late["life1", 0].gaps() == [(5, 8)]
+    assert both.store.held(FLOWS, 1, START_MS) == both.store.held(FLOWS, 0, START_MS + 11) == {}
 
 
 def test_an_event_without_categories_has_a_row(both: Both) -> None:

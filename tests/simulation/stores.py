@@ -18,13 +18,13 @@ class UncertainLedger(MemoryLedger):
         self.faults: list[str] = []
         self.told: list[str] = []
 
-    def insert(self, block: Block, token: str) -> None:
+    def insert(self, block: Block, token: str, deadline_ms: int = 0) -> None:
         """Insert, or fail: before or after it is done, with the token remembered and the rows lost, or by dying."""
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "lost" and block.table in {FLOWS, CONSENTS}:
             self._tokens.add((block.table, token))
         elif fault not in {"before", "dies before"}:
-            super().insert(block, token)
+            super().insert(block, token, deadline_ms)
         if fault.startswith("dies"):
             raise Ended
         if fault:

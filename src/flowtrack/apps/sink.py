@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _BATCH_RECORDS = 16_000  # few large parts are cheaper than many small ones
 _BATCH_RECORDS_EMBEDDED = 4_000  # on one machine with everything else: a quarter of the memory for a batch
+_ANSWER_WITHIN_S = 60.0  # beyond the store's own time: a slow store is waited for, the group's poll allows 300 s
 _LAG_TIMEOUT_S = 2.0  # an answer may say that it does not know the lag; it must not wait for it
 
 
@@ -72,7 +73,8 @@ def run() -> int:
                 writer,
                 topics=SINK_TOPICS,
                 group=SINK_GROUP,
-                closing="checkpoint",  # the ledger itself tells repeats; there is nothing for a transaction to write
+                closing="planned",  # its work is in the store, not in a transaction
+                answer_within_s=_ANSWER_WITHIN_S + clickhouse.timeout_s,
                 batch_records_max=_BATCH_RECORDS_EMBEDDED if kafka.embedded else _BATCH_RECORDS,
                 http_port=read(HealthSettings).port,
                 ready_file=Path(ready_file) if ready_file else None,

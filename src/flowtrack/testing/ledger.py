@@ -32,12 +32,10 @@ from flowtrack.domain.decision import SEVERITIES, Alert, DeadLetter
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.domain.names import Verdict, worst
 from flowtrack.testing.ledger_amend import MemoryAmendments
+from flowtrack.testing.ledger_tables import Row
 from flowtrack.tracking import rows as tables
-from flowtrack.tracking.ledger import Held, Situation
-from flowtrack.tracking.offsets import Offsets
+from flowtrack.tracking.draft import Situation
 from flowtrack.tracking.records import Topic
-
-Row = dict[str, Any]
 
 _ALERT_FIELDS = tuple(name for name in Alert.model_fields if not name.endswith("_at"))
 
@@ -55,26 +53,12 @@ class MemoryLedger(MemoryAmendments):
     """What the sink writes to (`tracking.ledger.LedgerStore`) and auditors ask (`audit.ledger.Ledger`), in memory.
 
     Args:
-        clock: gives the instant of a question, for the audit log.
+        clock: gives the instant of a question, for the audit log, and of an insert.
     """
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        super().__init__()
+        super().__init__(clock)
         self.audit_log: list[Asked] = []
-        self._clock = clock
-
-    # ----------------------------------------------------------------------------------------- as the sink's store
-
-    def held(self, table: str) -> Held:
-        """Give the source offsets that `flows` or `consents` holds."""
-        offsets: dict[tuple[str, int], set[int]] = defaultdict(set)
-        for row in self.tables[table]:
-            offsets[row["epoch"], row["source_partition"]].add(row["source_offset"])
-        return {place: Offsets(max(have), _gaps(have, 0)) for place, have in offsets.items()}
-
-    def situations(self) -> dict[Situation, bool]:
-        """Give the situations that have a judgement, and whether with their definition."""
-        return {key: bool(row["attributes"]) for key, row in self._judgements().items()}
 
     # ------------------------------------------------------------------------------------------- as auditors' ledger
 
@@ -231,12 +215,6 @@ class MemoryLedger(MemoryAmendments):
             if row["sign"] > 0:
                 asserted[key] = row
         return [row for key, row in asserted.items() if balance[key] > 0]
-
-    def _judgements(self) -> dict[Situation, Row]:
-        found: dict[Situation, Row] = {}
-        for row in sorted(self.tables[tables.JUDGEMENTS], key=lambda r: bool(r["attributes"])):
-            found[row["pack"], row["situation"]] = row
-        return found
 
     def _consents(self) -> list[Row]:
         first: dict[tuple[str, str], Row] = {}

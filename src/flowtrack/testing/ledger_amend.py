@@ -4,39 +4,28 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from flowtrack.domain.consent import ConsentData, UsagePolicy
 from flowtrack.domain.history import Entry, entry_of, with_entry
 from flowtrack.domain.instants import from_us
 from flowtrack.domain.names import RecordKind, RecordState
+from flowtrack.testing.ledger_tables import MemoryTables, Row
 from flowtrack.tracking import rows as tables
 from flowtrack.tracking.amend_rows import FlowRow, block_of_rows, standing
 from flowtrack.tracking.amend_store import Change, Job, Scope, Seen, Span
-from flowtrack.tracking.rows import Block
-
-Row = dict[str, Any]
 
 _TELLING = ("verdict", "situation", "consent")
 
 
-class MemoryAmendments:
+class MemoryAmendments(MemoryTables):
     """The part of a ledger in memory that judging anew works on."""
 
-    def __init__(self) -> None:
-        self.tables: dict[str, list[Row]] = {table: [] for table in tables.COLUMNS}
-        self._tokens: set[tuple[str, str]] = set()
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        super().__init__(clock)
         self._jobs: dict[tuple[str, int, int], Job] = {}
-
-    def insert(self, block: Block, token: str) -> None:
-        """Insert a block; again under the same token adds nothing."""
-        if token and (block.table, token) in self._tokens:
-            return
-        self._tokens.add((block.table, token))
-        names = list(block.columns)
-        added = zip(*block.columns.values(), strict=True)
-        self.tables[block.table] += [dict(zip(names, values, strict=True)) for values in added]
 
     def flows_of(self, scope: Scope, subjects: Collection[str]) -> list[FlowRow]:
         """Give every row of some subjects in a scope."""

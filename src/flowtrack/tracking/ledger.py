@@ -1,167 +1,136 @@
 """The sink: what the checker wrote becomes the ledger, each row once.
 
-The ledger itself is the truth about what it holds.  On taking over a partition, and after anything went wrong, the
-writer asks the store which source offsets it has, and writes only what is missing.  So a batch may come again, wholly
-or in part, in other cuts or after a kill, and the ledger is the same.
+A batch is written as few blocks, a block being there wholly or not at all: one for each table and month of recording,
+each under a token made of the batch's.  Where outcomes are in doubt, the ledger itself is asked what it holds: it is
+the truth, tokens are a guard.  Two ways lead there.
 
-That rests on two things.  A block is one part of one table: there wholly or not at all.  And the blocks of a batch are
-inserted in the order of their records, so that what a kill leaves is a beginning of the batch.
+`work` and `redo` (a real Kafka): the batch was promised in a commit that is fenced, so whoever takes a partition over
+knows exactly what to look for (tracking/intent.py; docs/decisions/fenced-plan.md).
+
+`process` (the embedded broker): one sink holds the store, and the checker's own checkpoint may bring decisions again,
+so the ledger's latest offsets are read back and repeats dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from itertools import groupby
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import NamedTuple, Protocol
 
+import msgspec
 import structlog
 
-from flowtrack.domain.decision import CategoryDecision, Decision, Marker, SituationDefinition
-from flowtrack.errors import ContractError, StoreError
+from flowtrack.domain.decision import Marker
+from flowtrack.errors import StoreError
 from flowtrack.tracking import rows
 from flowtrack.tracking.amend import Amender
+from flowtrack.tracking.draft import Draft, Situation, decoded
+from flowtrack.tracking.intent import Intent
+from flowtrack.tracking.months import Month, by_month
 from flowtrack.tracking.offsets import Offsets
 from flowtrack.tracking.records import Output, Record, Topic
-from flowtrack.tracking.rows import Block, Row, block_of
-from flowtrack.wire.decisions import Tracked, decode_alert, decode_dead_letter, decode_tracked
+from flowtrack.tracking.repeats import Event, Head, Sighting, head_of, repeats_among, suspects_of
+from flowtrack.tracking.rows import Block
+from flowtrack.wire.decisions import decode_tracked
 
-BLOCK_ROWS_MAX = 100_000
-"""The most rows a block may have: bounds the writer's memory; more than a usual batch."""
 SINK_TOPICS = (Topic.DECISIONS, Topic.DEADLETTERS, Topic.ALERTS, Topic.POLICIES, Topic.REGISTRY)
 """What the sink reads."""
+TAIL_MS = 3_600_000
+"""How far before the first record of a partition its latest offsets are read back: a checker repeats a batch."""
+_TOKENS_MAX = 8
+"""Tokens that were taken, one after the other, without the block being there: then something else is wrong."""
+_EXACT = frozenset({rows.CONSENTS, rows.FLOWS})
+_PLACE = ("decision_partition", "decision_offset", "source_partition", "source_offset", "category", "revision", "sign")
 
-T = TypeVar("T")
 Place = tuple[str, int]
 """Epoch and source partition."""
 Held = dict[Place, Offsets]
-Situation = tuple[str, int]
-"""Pack and number."""
 
 _log = structlog.get_logger(__name__)
-_DOCUMENT_KINDS: Mapping[str, str] = {Topic.POLICIES: "policy", Topic.REGISTRY: "registry"}
+
+
+class Share(NamedTuple):
+    """What a batch has of one partition of decisions: where to look for its rows."""
+
+    partition: int
+    start: int
+    end: int
+    """The offset behind the last."""
+    since_ms: int
+    until_ms: int
+    """When the first and the last of its records were recorded."""
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Share:
+        """Of the records themselves, in order; there must be one."""
+        times = [record.timestamp_ms for record in records]
+        return cls(records[0].partition, records[0].offset, records[-1].offset + 1, min(times), max(times))
 
 
 class LedgerStore(Protocol):
-    """What the sink needs of a store."""
+    """What the sink needs of a store; every method raises StoreError where the store does not do it."""
 
-    def held(self, table: str) -> Held:
-        """Give the source offsets that `flows` or `consents` holds, by epoch and source partition."""
+    def held(self, table: str, partition: int, since_ms: int) -> Held:
+        """Give the source offsets of what `flows` or `consents` recorded of a partition of decisions since an instant.
+
+        Offsets below the lowest of them count as held.
+        """
+        ...
+
+    def present(self, table: str, share: Share) -> set[Month]:
+        """Give the months in which `flows` or `consents` has any row of a share."""
         ...
 
     def situations(self) -> dict[Situation, bool]:
         """Give the situations that have a judgement, and whether with their definition."""
         ...
 
-    def insert(self, block: Block, token: str) -> None:
-        """Insert a block, wholly or not at all; again under the same token adds nothing.
+    def sightings(self, events: Sequence[Event]) -> list[Sighting]:
+        """Give where the ledger has any of these events, those that count only."""
+        ...
+
+    def insert(self, block: Block, token: str, deadline_ms: int = 0) -> None:
+        """Insert a block, wholly or not at all; again under the same token adds nothing, whatever its rows.
 
         Raises:
-            StoreError: it failed, or its outcome is unknown.
+            StoreError: it failed, or its outcome is unknown, or the deadline has passed.
+        """
+        ...
+
+    def insert_decisions(
+        self, decisions: Sequence[Record], repeats: frozenset[tuple[int, int]], token: str, deadline_ms: int
+    ) -> None:
+        """Insert the rows of decisions of one month as one block of `flows`; those of repeats with sign 0.
+
+        Raises:
+            ContractError: one of them is no decision.
+            StoreError: as `insert`.
         """
         ...
 
 
-class Draft:
-    """The rows of a batch, in the order of its records, and what the ledger will hold with them.
-
-    Args:
-        held: what the ledger holds so far, by table; not changed.
-        situations: likewise.
-    """
-
-    def __init__(self, held: Mapping[str, Held], situations: Mapping[Situation, bool]) -> None:
-        self.held = {table: {place: have.copy() for place, have in places.items()} for table, places in held.items()}
-        self.situations = dict(situations)
-        self.repeats = 0
-        self.markers: list[tuple[Marker, Record]] = []
-        """Late knowledge, in the order of each partition: acted on once the rows are in the ledger."""
-        self._rows: dict[str, list[Row]] = {table: [] for table in rows.COLUMNS}
-
-    def add(self, record: Record) -> None:
-        """Take a record in.
-
-        Raises:
-            ContractError: it is not what its topic holds.
-        """
-        topic = record.topic
-        kind = _DOCUMENT_KINDS.get(topic)
-        if kind is not None:
-            self._rows[rows.DOCUMENTS].append(rows.document_row(kind, record))
-        elif record.value is None:
-            return  # a tombstone of a compacted topic: the ledger keeps what was
-        elif topic == Topic.DECISIONS:
-            self._tracked(_decoded(decode_tracked, record), record)
-        elif topic == Topic.DEADLETTERS:
-            self._rows[rows.DEAD_LETTERS].append(rows.dead_letter_row(_decoded(decode_dead_letter, record), record))
-        elif topic == Topic.ALERTS:
-            self._rows[rows.ALERTS].append(rows.alert_row(_decoded(decode_alert, record), record))
-        else:
-            raise ContractError("unknown_type", f"the sink does not read `{topic}`", where=_where(record))
-
-    def blocks(self) -> list[Block]:
-        """The blocks to insert, in order: what others refer to comes first."""
-        order = (rows.DOCUMENTS, rows.JUDGEMENTS, rows.CONSENTS, rows.FLOWS, rows.DEAD_LETTERS, rows.ALERTS)
-        return [
-            block_of(table, part)
-            for table in order
-            for part in _parts(self._rows[table], rows.COLUMNS[table].index("recorded_at"))
-        ]
-
-    def _tracked(self, item: Tracked, record: Record) -> None:
-        if item.type == "decision":
-            self._decision(item, record)
-        elif item.type == "situation":
-            self._situation(item.pack, item, record, defined=True)
-        elif item.type == "consent" and self._new(rows.CONSENTS, item.epoch, item.partition, item.offset):
-            self._rows[rows.CONSENTS].append(rows.consent_row(item, record))
-        elif item.type == "marker":
-            self.markers.append((item, record))
-
-    def _decision(self, decision: Decision, record: Record) -> None:
-        if not self._new(rows.FLOWS, decision.epoch, decision.partition, decision.offset):
-            self.repeats += 1
-            return
-        self._rows[rows.FLOWS].extend(rows.flow_rows(decision, record))
-        for part in decision.categories:
-            self._situation(decision.pack, part, record, defined=False)
-
-    def _situation(
-        self, pack: str, source: CategoryDecision | SituationDefinition, record: Record, *, defined: bool
-    ) -> None:
-        key = (pack, int(source.situation, 16))
-        if self.situations.get(key, False) or (not defined and key in self.situations):
-            return
-        self.situations[key] = defined
-        self._rows[rows.JUDGEMENTS].append(rows.judgement_row(pack, source, record.timestamp_ms))
-
-    def _new(self, table: str, epoch: str, partition: int, offset: int) -> bool:
-        places = self.held[table]
-        have = places.get((epoch, partition))
-        if have is None:
-            have = places[epoch, partition] = Offsets()
-        return have.take(offset)
-
-
 class LedgerWriter:
-    """The sink's processor (see `tracking.records.Processor`): a batch is in the ledger when `process` returns.
+    """The sink's processor (`tracking.intent.PlannedProcessor`): a batch is in the ledger when the call returns.
 
     Args:
         store: where the ledger is.
-        run: names this run of the sink, unlike any other: a token of an earlier run must not swallow a retry, since
-            the engine can remember a token whose part was lost with the process (STORE: exactness).
-        amender: acts on markers; without one they are passed over.
+        run: names this run of the sink, unlike any other: on the embedded broker, where nobody is told tokens, one of
+            an earlier run must not swallow a block, since the engine can remember a token whose part was lost.
+        amender: acts on markers; without one they are left alone.
     """
 
     def __init__(self, store: LedgerStore, run: str, amender: Amender | None = None) -> None:
         self._store = store
-        self._amender = amender
         self._run = run
-        self._inserts = 0
-        self._held: dict[str, Held] | None = None
-        self._situations: dict[Situation, bool] = {}
+        self._amender = amender
+        self._batches = 0
+        self._held: dict[int, dict[str, Held]] = {}
+        """By partition of decisions, what the ledger holds of late, by table."""
+        self._situations: dict[Situation, bool] | None = None
         self.partitions: frozenset[int] = frozenset()
         """The partitions that are this writer's now."""
+
+    # -- partitions --------------------------------------------------------------------------------------------
 
     def resume_from(self, partition: int, committed: int) -> int:  # noqa: ARG002 - the protocol's
         """There is no state topic: the ledger is the state."""
@@ -169,142 +138,235 @@ class LedgerWriter:
 
     def assigned(self, partition: int, history: Iterable[Record]) -> None:  # noqa: ARG002 - the protocol's; the ledger is the state
         """Take over a partition: what the ledger holds of it is asked anew."""
-        self._held = None
+        self._forget()
         self.partitions |= {partition}
         if self._amender is not None:
             self._amender.assigned(partition)
 
     def revoked(self, partition: int) -> None:
         """Give a partition up."""
-        self._held = None
+        self._forget()
         self.partitions -= {partition}
         if self._amender is not None:
             self._amender.revoked(partition)
 
-    def process(self, records: Sequence[Record]) -> list[Output]:
-        """Write a batch to the ledger, dropping what is there already, and go on with what is judged anew in steps.
-
-        Raises:
-            ContractError: a record is not what its topic holds; nothing of the batch is written.
-            StoreError: a block was not written; blocks before it were, and are recognised when they come again.
-        """
-        if self._held is None:
-            self._held = {table: self._store.held(table) for table in (rows.FLOWS, rows.CONSENTS)}
-            self._situations = self._store.situations()
-        draft = Draft(self._held, self._situations)
-        for record in records:
-            draft.add(record)
-        for block in draft.blocks():
-            self._insert(block)
-        self._held, self._situations = draft.held, draft.situations
-        if draft.repeats:
-            _log.info("repeats dropped", decisions=draft.repeats)
-        return self._amend(draft.markers)
+    def note(self, partition: int) -> str:  # noqa: ARG002 - the protocol's
+        """Nothing: the ledger tells the next owner all."""
+        return ""
 
     @property
     def pending(self) -> int:
         """Changes of rules or registry that are still being judged anew."""
         return 0 if self._amender is None else self._amender.pending
 
-    def note(self, partition: int) -> str:  # noqa: ARG002 - the protocol's
-        """Nothing: the ledger tells the next owner all."""
-        return ""
-
     def committed(self) -> None:
-        """The rows are durable already, and now the amendments are published too."""
+        """The rows are durable already; the amender hears of it."""
         if self._amender is not None:
             self._amender.committed()
 
     def aborted(self) -> None:
         """Forget what the ledger was thought to hold: it is asked before the same records are worked again."""
-        self._held = None
+        self._forget()
         if self._amender is not None:
             self._amender.aborted()
 
-    def _amend(self, markers: Sequence[tuple[Marker, Record]]) -> list[Output]:
-        """Act on markers in their order: on a run of consents at once, on rules and registry step by step."""
-        amender = self._amender
-        if amender is None:
-            return []
-        outputs: list[Output] = []
-        for of_consents, run in groupby(markers, key=lambda each: each[0].cause == "consent"):
-            if of_consents:
-                blocks, amendments = amender.amend(list(run))
-                outputs += amendments
-                for block in blocks:
-                    self._insert(block)
-            else:
-                for marker, record in run:
-                    amender.begin(marker, record)
-        return [*outputs, *amender.step()]
+    # -- batches that were promised ----------------------------------------------------------------------------
 
-    def _insert(self, block: Block) -> None:
-        """Insert a block; when the outcome is in doubt, once more under the same token, and then look.
+    def work(self, records: Sequence[Record], intent: Intent) -> list[Output]:
+        """Write a batch that nobody has written before.
 
-        The token keeps the second try from adding what the first did after all.  Looking shows the rare case that the
-        engine remembers the token and has lost the part: then the batch is undone and comes again under new tokens.
+        Raises:
+            ContractError: a record is not what its topic holds.
+            StoreError: a block was not written, or may be: `redo` it.
         """
-        self._inserts += 1
-        token = f"{self._run}:{self._inserts}"
+        return self._write(self._drafted(records), intent)
+
+    def redo(self, partition: int, records: Sequence[Record], intent: Intent) -> list[Output]:
+        """See to it that a partition's share of an earlier batch is in the ledger, once.
+
+        Tokens are tried in an order that is the same for everybody, each until an insert under it was acknowledged;
+        only if the rows are still missing then, another share of the batch has taken it, or the engine has lost the
+        part, and the next is tried.
+
+        Raises:
+            ContractError: a record is not what its topic holds.
+            StoreError: as `work`.
+        """
+        if not records:
+            return []
+        draft = self._drafted(records)
+        share = Share.of(records)
+        self._insert_harmless(draft, intent)
+        for planned in draft.consents():
+            self._see_to(rows.CONSENTS, planned.month, share, intent, planned.block)
+        repeats = self._repeats(draft.decisions)
+        for month, decisions in by_month(draft.decisions, _recorded_ms):
+            self._see_to(rows.FLOWS, month, share, intent, (decisions, repeats))
+        _log.info("share of an earlier batch seen to", partition=partition, records=len(records))
+        self._situations = draft.situations
+        return self._amend(draft.markers, intent)
+
+    def _see_to(
+        self,
+        table: str,
+        month: Month,
+        share: Share,
+        intent: Intent,
+        what: Block | tuple[list[Record], frozenset[tuple[int, int]]],
+    ) -> None:
+        """Insert one month of a share unless it is there; any row proves all, since they are one block."""
+        first = _token(intent, table, month)
+        for number in range(_TOKENS_MAX):
+            if month in self._store.present(table, share):
+                return
+            token = f"{first}:{share.partition}:{number}" if number else first
+            if isinstance(what, Block):
+                self._store.insert(what, token, intent.deadline_ms)
+            else:
+                self._store.insert_decisions(*what, token, intent.deadline_ms)
+        if month not in self._store.present(table, share):
+            raise StoreError(
+                f"the store acknowledged `{_TOKENS_MAX}` inserts and has none of the rows",
+                where=f"{table}, partition {share.partition}, offsets {share.start} to {share.end - 1}",
+                help="look into the engine's log for lost parts; nothing is skipped, the sink tries again",
+            )
+
+    # -- batches of a plain checkpoint ---------------------------------------------------------------------------
+
+    def process(self, records: Sequence[Record]) -> list[Output]:
+        """Write a batch to the ledger, dropping what is there already.
+
+        Raises:
+            ContractError: a record is not what its topic holds; nothing of the batch is written.
+            StoreError: a block was not written, or may be; what was is recognised when the batch comes again.
+        """
+        draft = self._drafted(records)
+        self._batches += 1
         try:
-            self._store.insert(block, token)
-        except StoreError as error:
-            _log.warning("insert in doubt, trying once more", table=block.table, rows=block.rows, error=str(error))
-            self._store.insert(block, token)
-            self._verify(block)
+            self._drop_repeats(draft)
+            return self._write(draft, Intent(f"{self._run}:{self._batches}", 0))
+        except BaseException:
+            self._held.clear()  # it is not written: what is held is asked anew
+            raise
 
-    def _verify(self, block: Block) -> None:
-        if block.table not in {rows.FLOWS, rows.CONSENTS}:
-            return  # written again without harm when the batch comes again; and it does only if something failed
-        held = self._store.held(block.table)
-        columns = block.columns
-        coordinates = zip(columns["epoch"], columns["source_partition"], columns["source_offset"], strict=True)
-        for epoch, partition, offset in coordinates:
-            have = held.get((epoch, partition))
-            if have is None or not have.holds(offset):
-                raise StoreError(
-                    "a block was taken for a repeat and is not there",
-                    where=f"{block.table}, partition {partition}, offset {offset}",
-                    help="nothing to do: the batch comes again under a new token",
-                )
+    def _drop_repeats(self, draft: Draft) -> None:
+        kept = []
+        for record in draft.decisions:
+            head = _head(record)
+            if self._is_new(rows.FLOWS, record, (head.epoch, head.partition), head.offset):
+                kept.append(record)
+        if len(kept) < len(draft.decisions):
+            _log.info("repeats dropped", decisions=len(draft.decisions) - len(kept))
+        draft.decisions[:] = kept
+        draft.keep_consents(lambda record, place, offset: self._is_new(rows.CONSENTS, record, place, offset))
+
+    def _is_new(self, table: str, record: Record, place: Place, offset: int) -> bool:
+        held = self._held.get(record.partition)
+        if held is None:
+            since_ms = record.timestamp_ms - TAIL_MS
+            held = {each: self._store.held(each, record.partition, since_ms) for each in (rows.FLOWS, rows.CONSENTS)}
+            self._held[record.partition] = held
+        have = held[table].get(place)
+        if have is None:
+            have = held[table][place] = Offsets()
+        return have.take(offset)
+
+    # -- both ------------------------------------------------------------------------------------------------------
+
+    def _drafted(self, records: Sequence[Record]) -> Draft:
+        if self._situations is None:
+            self._situations = self._store.situations()
+        draft = Draft(self._situations)
+        for record in records:
+            draft.add(record)
+        draft.judge_the_unknown()
+        return draft
+
+    def _write(self, draft: Draft, intent: Intent) -> list[Output]:
+        """Insert the blocks of a batch, what others refer to first."""
+        self._insert_harmless(draft, intent)
+        for planned in draft.consents():
+            self._store.insert(planned.block, _token(intent, rows.CONSENTS, planned.month), intent.deadline_ms)
+        repeats = self._repeats(draft.decisions)
+        for month, decisions in by_month(draft.decisions, _recorded_ms):
+            self._store.insert_decisions(decisions, repeats, _token(intent, rows.FLOWS, month), intent.deadline_ms)
+        self._situations = draft.situations
+        return self._amend(draft.markers, intent)
+
+    def _insert_harmless(self, draft: Draft, intent: Intent) -> None:
+        for block in draft.harmless():
+            self._store.insert(block, _token(intent, block.table, 0), intent.deadline_ms)
+
+    def _repeats(self, decisions: Sequence[Record]) -> frozenset[tuple[int, int]]:
+        """Which of a batch's decisions are on services' own repeats; one look at the ledger."""
+        suspects, places = suspects_of(decisions)
+        if not suspects:
+            return frozenset()
+        events = list({suspect.event: None for suspect in suspects})
+        repeats = repeats_among(suspects, places, self._store.sightings(events))
+        _log.info("suspects looked up", suspects=len(suspects), repeats=len(repeats))
+        return repeats
+
+    def _amend(self, markers: Sequence[tuple[Marker, Record]], intent: Intent) -> list[Output]:
+        """Act on a batch's markers, everything else of it being in the ledger, and go on with what is under way.
+
+        A marker touches what stands before it on its partition, so it does not matter that later rows are there too.
+        """
+        if self._amender is None:
+            return []
+        by_partition: dict[int, list[tuple[Marker, Record]]] = {}
+        for marker, record in markers:
+            if marker.cause == "consent":
+                by_partition.setdefault(record.partition, []).append((marker, record))
+            else:
+                self._amender.begin(marker, record)
+        outputs: list[Output] = []
+        for partition in sorted(by_partition):
+            outputs += self._amend_partition(self._amender, by_partition[partition], intent)
+        return outputs + self._amender.step()
+
+    def _amend_partition(self, amender: Amender, markers: list[tuple[Marker, Record]], intent: Intent) -> list[Output]:
+        """Insert what markers of one partition change, until nothing is missing any more.
+
+        A block's token is made of its rows' places, so that whoever finds a part of them written inserts the rest
+        under the same tokens.
+        """
+        for number in range(_TOKENS_MAX):
+            blocks, outputs = amender.amend(markers)
+            if not blocks:
+                return outputs
+            for block in blocks:
+                self._store.insert(block, f"{intent.token}:amend:{_digest(block)}:{number}", intent.deadline_ms)
+            if all(block.table not in _EXACT for block in blocks):
+                return outputs
+        raise StoreError(
+            "amendments were acknowledged, and are not there",
+            where=f"{rows.FLOWS}, partition {markers[0][1].partition}",
+            help="look into the engine's log for lost parts; nothing is skipped, the sink tries again",
+        )
+
+    def _forget(self) -> None:
+        self._held.clear()
+        self._situations = None
 
 
-def _decoded(decode: Callable[[bytes], T], record: Record) -> T:
+def _token(intent: Intent, table: str, month: Month) -> str:
+    """A token means the same rows for everybody: it names the table and the month, and nothing is cut by size."""
+    return f"{intent.token}:{table}:{month}"
+
+
+def _recorded_ms(record: Record) -> int:
+    return record.timestamp_ms
+
+
+def _head(record: Record) -> Head:
     try:
-        return decode(record.value or b"")
-    except ContractError as error:
-        raise ContractError(
-            error.code,
-            error.what,
-            field=error.field,
-            where=_where(record),
-            help="whoever wrote it is of another version than this sink: run the same",
-        ) from error
+        return head_of(record.value or b"")
+    except msgspec.MsgspecError:
+        decoded(decode_tracked, record)  # says what is wrong
+        raise
 
 
-def _where(record: Record) -> str:
-    return f"{record.topic}/{record.partition} at {record.offset}"
-
-
-def _parts(all_rows: list[Row], recorded_at: int) -> Iterable[list[Row]]:
-    """Cut rows, in order, so that each part becomes one block: one month of recording, and bounded."""
-    part: list[Row] = []
-    start = end = 0
-    for row in all_rows:
-        at = row[recorded_at]
-        if part and (len(part) >= BLOCK_ROWS_MAX or not start <= at < end):
-            yield part
-            part = []
-        if not start <= at < end:
-            start, end = _month_of(at)
-        part.append(row)
-    if part:
-        yield part
-
-
-def _month_of(instant_ms: int) -> tuple[int, int]:
-    """The month that an instant falls in: its first millisecond, and that of the next."""
-    moment = datetime.fromtimestamp(instant_ms / 1000, tz=UTC)
-    first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    following = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
-    return int(first.timestamp()) * 1000, int(following.timestamp()) * 1000
+def _digest(block: Block) -> str:
+    columns = [block.columns[name] for name in _PLACE if name in block.columns]
+    return blake2b(repr(columns or block.columns).encode(), digest_size=12).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Self
 
 WINDOW_OFFSETS = 1 << 20
@@ -31,6 +32,13 @@ class Offsets:
         self._starts = [start for start, _ in ordered]
         self._ends = [end for _, end in ordered]
 
+    @classmethod
+    def of(cls, offsets: Iterable[int]) -> Self:
+        """Of the offsets held; whatever is below the lowest of them counts as held too.  There must be one."""
+        ordered = sorted(set(offsets))
+        gaps = [(before + 1, after - 1) for before, after in pairwise(ordered) if after > before + 1]
+        return cls(ordered[-1], gaps)
+
     def take(self, offset: int) -> bool:
         """Note an offset as held; False when it is held already, or is too far below the highest to know."""
         high = self.high
@@ -53,12 +61,6 @@ class Offsets:
     def gaps(self) -> Sequence[tuple[int, int]]:
         """The gaps, inclusive, in order."""
         return list(zip(self._starts, self._ends, strict=True))
-
-    def copy(self) -> Self:
-        """An independent copy: what a batch would make of it, before the batch is safe."""
-        twin = type(self)(self.high)
-        twin._starts, twin._ends = list(self._starts), list(self._ends)  # noqa: SLF001 - of the same class
-        return twin
 
     def _open_gap(self, start: int, end: int) -> None:
         self._starts.append(start)

@@ -151,7 +151,7 @@ def block_of(table: str, rows: list[Row]) -> Block:
     )
 
 
-def flow_rows(decision: Decision, record: Record) -> list[Row]:
+def flow_rows(decision: Decision, record: Record, sign: int = 1) -> list[Row]:
     """A row for each category of an event; an event that names none has one row, so that no offset is without."""
     happened_at = instant_us(decision.happened_at)
     service, kind, purpose = decision.service, str(decision.kind), decision.purpose
@@ -171,7 +171,9 @@ def flow_rows(decision: Decision, record: Record) -> list[Row]:
     subject, event_id, revision, location = decision.subject, decision.event_id, decision.revision, decision.location
     if not decision.categories:
         verdict = str(decision.verdict)
-        return [(subject, happened_at, event_id, "", revision, 1, *before, location, verdict, *versions, 0, "", *after)]
+        return [
+            (subject, happened_at, event_id, "", revision, sign, *before, location, verdict, *versions, 0, "", *after)
+        ]
     return [
         (
             subject,
@@ -179,7 +181,7 @@ def flow_rows(decision: Decision, record: Record) -> list[Row]:
             event_id,
             part.category,
             revision,
-            1,
+            sign,
             *before,
             location,
             str(part.verdict),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import clickhouse_connect
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from flowtrack.adapters.clickhouse import handing
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.errors import StoreError
 
@@ -76,7 +78,9 @@ def connect(settings: ClickHouseSettings) -> Client:
     return client
 
 
-def insert_settings(settings: ClickHouseSettings, token: str, *, read_back: bool) -> dict[str, Any]:
+def insert_settings(
+    settings: ClickHouseSettings, token: str, *, read_back: bool, deadline_ms: int = 0
+) -> dict[str, Any]:
     """Give the settings of an insert: one block, there wholly or not at all, once under its token.
 
     On a cluster the answer comes when a quorum of the replicas has it.
@@ -86,8 +90,11 @@ def insert_settings(settings: ClickHouseSettings, token: str, *, read_back: bool
         token: see `Store.insert`.
         read_back: whether the writer asks the table what it holds.  Then, on a cluster, its inserts come one after the
             other: only so can a read be asked to see all of them (`select_sequential_consistency`).
+        deadline_ms: see `Store.insert`.
     """
     given: dict[str, Any] = {**_ONE_BLOCK, "insert_deduplication_token": token}
+    if deadline_ms:
+        given["log_comment"] = str(deadline_ms)  # what the tables' constraint `in_time` reads
     if not settings.embedded:
         given |= _ON_A_SERVER
     if settings.cluster:
@@ -98,6 +105,26 @@ def insert_settings(settings: ClickHouseSettings, token: str, *, read_back: bool
             "insert_quorum_timeout": settings.timeout_s * 500,  # ms: the server gives up before its client does
         }
     return given
+
+
+def hand_on(client: Client, settings: ClickHouseSettings, decisions: bytes, given: dict[str, Any]) -> None:
+    """Insert decisions (`handing.lines`): the embedded engine reads them from a file, a server from the request.
+
+    Raises:
+        ClickHouseError: of the client; callers turn it into ours (`faults`).
+    """
+    structure = handing.STRUCTURE.replace("'", "\\'")
+    if not settings.embedded:
+        source = handing.select(f"input('{structure}')")
+        client.command(f"{handing.INSERT} {source} FORMAT JSONEachRow", data=decisions, settings=given)
+        return
+    with NamedTemporaryFile(suffix=".jsonl") as file:
+        file.write(decisions)
+        file.flush()
+        source = handing.select(f"file('{file.name}', 'JSONEachRow', '{structure}')")
+        # spelt out: the client would otherwise set and reset each setting by a statement of its own
+        clause = ", ".join(f"{name} = '{value}'" for name, value in given.items())
+        client.command(f"{handing.INSERT} SETTINGS {clause} {source}")
 
 
 def _of_server(settings: ClickHouseSettings) -> dict[str, Any]:

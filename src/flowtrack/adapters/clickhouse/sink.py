@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-from flowtrack.adapters.clickhouse.store import Store
-from flowtrack.errors import StoreError
-from flowtrack.tracking.ledger import Held, Situation
-from flowtrack.tracking.offsets import WINDOW_OFFSETS, Offsets
-from flowtrack.tracking.rows import CONSENTS, FLOWS, Block
+from collections.abc import Sequence
 
-# What is gone by erasure or retention counts as held: delivered again, it stays out.
-_HIGH = {
+from flowtrack.adapters.clickhouse.handing import lines
+from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.errors import StoreError, StoreInDoubtError, StoreUnavailableError
+from flowtrack.tracking.draft import Situation, decoded, flow_block
+from flowtrack.tracking.ledger import Held, Share
+from flowtrack.tracking.months import Month
+from flowtrack.tracking.offsets import Offsets
+from flowtrack.tracking.records import Record
+from flowtrack.tracking.repeats import Event, Sighting
+from flowtrack.tracking.rows import CONSENTS, FLOWS, Block
+from flowtrack.wire.decisions import decode_tracked
+
+_SIGHTINGS_AT_ONCE = 2_000
+# By instants first: parts know their earliest and latest `recorded_at`, so that only the latest parts are read.
+_HELD = {
     table: f"""
-SELECT epoch, source_partition, max(high) FROM
-(
-    SELECT epoch, source_partition, max(source_offset) AS high FROM {table} GROUP BY epoch, source_partition
-    UNION ALL
-    SELECT epoch, source_partition, max(source_offset) FROM erased_offsets WHERE ledger = '{table}'
-    GROUP BY epoch, source_partition
-)
+SELECT epoch, source_partition, groupUniqArray(source_offset) FROM {table}
+WHERE decision_partition = {{partition:UInt16}} AND recorded_at >= fromUnixTimestamp64Milli({{since_ms:Int64}}, 'UTC')
 GROUP BY epoch, source_partition"""  # noqa: S608 - a table of ours, no value
     for table in (FLOWS, CONSENTS)
 }
-# Gaps between the offsets of one source partition: where an offset does not follow the one before it.
-_GAPS = {
+# What is gone by erasure or retention counts as held: delivered again, it stays out.
+_ERASED = """
+SELECT epoch, source_partition, groupUniqArray(source_offset) FROM erased_offsets
+WHERE ledger = {ledger:String} AND decision_partition = {partition:UInt16} GROUP BY epoch, source_partition"""
+_PRESENT = {
     table: f"""
-SELECT before + 1, source_offset - 1 FROM
-(
-    SELECT source_offset, lagInFrame(toInt64(source_offset), 1, toInt64({{floor:Int64}}) - 1)
-        OVER (ORDER BY source_offset ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS before
-    FROM
-    (
-        SELECT source_offset FROM {table}
-        WHERE epoch = {{epoch:String}} AND source_partition = {{partition:UInt16}} AND source_offset >= {{floor:Int64}}
-        UNION DISTINCT
-        SELECT source_offset FROM erased_offsets WHERE ledger = '{table}'
-          AND epoch = {{epoch:String}} AND source_partition = {{partition:UInt16}} AND source_offset >= {{floor:Int64}}
-    )
-)
-WHERE source_offset > before + 1 ORDER BY source_offset"""  # noqa: S608 - a table of ours, no value
+SELECT DISTINCT toYYYYMM(recorded_at) FROM {table}
+WHERE decision_partition = {{partition:UInt16}}
+  AND decision_offset >= {{start:UInt64}} AND decision_offset < {{end:UInt64}}
+  AND recorded_at >= fromUnixTimestamp64Milli({{since_ms:Int64}}, 'UTC')
+  AND recorded_at <= fromUnixTimestamp64Milli({{until_ms:Int64}}, 'UTC')
+UNION DISTINCT
+SELECT toYYYYMM(fromUnixTimestamp64Milli(arrayJoin([{{since_ms:Int64}}, {{until_ms:Int64}}]), 'UTC'))
+FROM erased_offsets
+WHERE ledger = '{table}' AND decision_partition = {{partition:UInt16}}
+  AND decision_offset >= {{start:UInt64}} AND decision_offset < {{end:UInt64}}"""  # noqa: S608 - a table of ours, no value
     for table in (FLOWS, CONSENTS)
 }
+_SIGHTINGS = """
+SELECT lower(hex(subject)), service, event_id, toUnixTimestamp64Milli(recorded_at), decision_partition, decision_offset
+FROM flows
+WHERE subject IN (SELECT arrayJoin({subjects:Array(UUID)})) AND event_id IN (SELECT arrayJoin({ids:Array(String)}))
+  AND sign > 0"""
 
 
 class SinkStore:
@@ -52,22 +60,52 @@ class SinkStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def held(self, table: str) -> Held:
-        """Give the source offsets that `flows` or `consents` holds; gaps in the last million offsets only."""
-        if table not in _HIGH:
-            raise StoreError(f"`{table}` has no source offsets", where="ledger", help="ask for flows or consents")
-        held: Held = {}
-        for epoch, partition, high in self._store.rows(_HIGH[table]):
-            floor = max(0, high - WINDOW_OFFSETS)
-            gaps = self._store.rows(_GAPS[table], epoch=epoch, partition=partition, floor=floor)
-            held[epoch, partition] = Offsets(high, gaps)
-        return held
+    def held(self, table: str, partition: int, since_ms: int) -> Held:
+        """Give the source offsets of what was recorded of a partition of decisions since an instant."""
+        found = self._store.rows(_HELD[table], partition=partition, since_ms=since_ms)
+        held = {(epoch, place): list(offsets) for epoch, place, offsets in found}
+        for epoch, place, offsets in self._store.rows(_ERASED, ledger=table, partition=partition):
+            if (known := held.get((epoch, place))) is not None:
+                lowest = min(known)
+                known += [offset for offset in offsets if offset > lowest]
+        return {place: Offsets.of(offsets) for place, offsets in held.items()}
+
+    def present(self, table: str, share: Share) -> set[Month]:
+        """Give the months in which a table has any row of a share."""
+        return {month for (month,) in self._store.rows(_PRESENT[table], **share._asdict())}
 
     def situations(self) -> dict[Situation, bool]:
         """Give the situations that have a judgement, and whether with their definition."""
         found = self._store.rows("SELECT pack, situation, max(defined) FROM judgements GROUP BY pack, situation")
         return {(pack, number): bool(defined) for pack, number, defined in found}
 
-    def insert(self, block: Block, token: str) -> None:
+    def sightings(self, events: Sequence[Event]) -> list[Sighting]:
+        """Give where the ledger has any of these events, those that count only."""
+        found: list[Sighting] = []
+        for start in range(0, len(events), _SIGHTINGS_AT_ONCE):
+            asked = events[start : start + _SIGHTINGS_AT_ONCE]
+            subjects, ids = sorted({event[0] for event in asked}), sorted({event[2] for event in asked})
+            rows = self._store.rows(_SIGHTINGS, subjects=subjects, ids=ids)
+            found += [Sighting((subject, service, id_), *place) for subject, service, id_, *place in rows]
+        return found
+
+    def insert(self, block: Block, token: str, deadline_ms: int = 0) -> None:
         """Insert a block, wholly or not at all; again under the same token adds nothing."""
-        self._store.insert(block.table, block.columns, token)
+        self._store.insert(block.table, block.columns, token, deadline_ms)
+
+    def insert_decisions(
+        self, decisions: Sequence[Record], repeats: frozenset[tuple[int, int]], token: str, deadline_ms: int
+    ) -> None:
+        """Insert the rows of decisions of one month as one block.
+
+        Where the engine does not take them, they are read with care: that finds the one at fault, or shows that the
+        fault is not theirs.
+        """
+        try:
+            self._store.hand_on(lines(decisions, repeats), token, deadline_ms)
+        except StoreError as error:
+            for record in decisions:
+                decoded(decode_tracked, record)
+            if isinstance(error, StoreUnavailableError | StoreInDoubtError):
+                raise
+            self.insert(flow_block(decisions, repeats), token, deadline_ms)

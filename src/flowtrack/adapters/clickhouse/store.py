@@ -11,13 +11,15 @@ from typing import Any, Self
 
 from clickhouse_connect.driver.client import Client
 
-from flowtrack.adapters.clickhouse.connect import INSERT_ROWS_MAX, connect, insert_settings
+from flowtrack.adapters.clickhouse import handing
+from flowtrack.adapters.clickhouse.connect import INSERT_ROWS_MAX, connect, hand_on, insert_settings
 from flowtrack.adapters.clickhouse.damage import refuse_damaged
 from flowtrack.adapters.clickhouse.faults import Doing, opening, ours
 from flowtrack.adapters.clickhouse.footprint import release_code_pages
 from flowtrack.adapters.clickhouse.migrate import Migration, apply, for_servers, shipped, shipped_layout
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.errors import StoreError
+from flowtrack.tracking.rows import FLOWS
 
 # Asked before one is made: a writer needs no right to make databases.
 _DATABASE = "SELECT 1 FROM system.databases WHERE name = {name:String}"
@@ -94,13 +96,14 @@ class Store:
         self._slim()
         return done
 
-    def insert(self, table: str, columns: Mapping[str, Sequence[Any]], token: str) -> None:
+    def insert(self, table: str, columns: Mapping[str, Sequence[Any]], token: str, deadline_ms: int = 0) -> None:
         """Insert columns of equal length as one block: wholly there afterwards, or not at all.
 
         Args:
             table: one of the tables that the migrations made.
             columns: name to values; instants as whole units of the column's precision, subjects as 32 hex digits.
-            token: names the insert; the same insert again under the same token adds nothing.
+            token: names the insert; another insert under the same token adds nothing, whatever its rows.
+            deadline_ms: of the wall clock; a table that has a constraint for it refuses the insert from then on.
 
         Raises:
             StoreUnavailableError: nothing was written; it may work later.
@@ -112,14 +115,34 @@ class Store:
             raise StoreError(f"an insert of `{rows}` rows would not be one block", where=table, help="cut it before")
         types = self._types_of(table)
         with ours(self._doing(f"insert into `{table}`", writes=True)):
-            self._open_client().insert(
+            context = self._open_client().create_insert_context(
                 table,
-                list(columns.values()),
+                data=list(columns.values()),
                 column_names=list(columns),
                 column_type_names=[types[name] for name in columns],
                 column_oriented=True,
-                settings=insert_settings(self.settings, token, read_back=table in READ_BACK),
+                settings=insert_settings(self.settings, token, read_back=table in READ_BACK, deadline_ms=deadline_ms),
             )
+            context.block_row_count = rows  # sent as one: of several, each would have a token of its own (handing)
+            self._open_client().data_insert(context)
+
+    def hand_on(self, decisions: bytes, token: str, deadline_ms: int = 0) -> None:
+        """Insert decisions into `flows` as one block, taken apart by the engine.
+
+        Args:
+            decisions: see `handing.lines`; of one partition of the table.
+            token: as of `insert`.
+            deadline_ms: likewise.
+
+        Raises:
+            StoreError: as of `insert`; also where something in them is none.
+        """
+        settings = {
+            **insert_settings(self.settings, token, read_back=True, deadline_ms=deadline_ms),
+            **handing.PARSING,
+        }
+        with ours(self._doing(f"insert into `{FLOWS}`", writes=True)):
+            hand_on(self._open_client(), self.settings, decisions, settings)
 
     def insert_selected(self, statement: str, token: str, **parameters: object) -> None:
         """Run an `INSERT ... SELECT` whose rows become one block; again under the same token adds nothing.

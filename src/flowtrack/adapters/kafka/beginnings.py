@@ -33,12 +33,14 @@ class Beginning(NamedTuple):
         begins: the first offset to be read.
         gaps: what was not read and is no longer there.
         unwritten: the `begins` that are not committed as they stand, because of a gap or since nothing ever was.
+        notes: what the processor said with the commits, where there are any.
     """
 
     starts: dict[Place, int]
     begins: dict[Place, int]
     gaps: tuple[Gap, ...] = ()
     unwritten: Mapping[Place, int] = {}
+    notes: Mapping[Place, str] = {}
 
 
 class Beginnings:
@@ -102,7 +104,8 @@ class Beginnings:
             _log.error("records lost to retention", topic=at[0], partition=at[1], first=gap.first, end=gap.end)
         if not self._embedded:
             unwritten |= {at: begins[at] for at in places if at not in committed}
-        return Beginning(starts, begins, tuple(gaps), unwritten)
+        notes = {at: note.own for at, each in committed.items() if (note := read_note(each.metadata)) is not None}
+        return Beginning(starts, begins, tuple(gaps), unwritten, notes)
 
     def gap(self, place: Place, offset: int, start: int, end: int) -> Gap | None:
         """Give what lies between an offset and the log's start; None where the offset is in the log's range.

@@ -32,7 +32,7 @@ _LINGER_MS = 5  # long enough for large produce requests, short against a batch
 _QUEUE_RECORDS = 1_000_000
 _FULL_QUEUE_POLL_S = 0.1
 
-_NO_NOTES: Mapping[int, str] = MappingProxyType({})
+_NO_NOTES: Mapping[Place, str] = MappingProxyType({})
 _COMMIT_LOST = {
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
@@ -61,9 +61,9 @@ class Closing(Protocol):
         outputs: Sequence[Output],
         ends: Mapping[Place, int],
         consumer: Consumer,
-        notes: Mapping[int, str] = _NO_NOTES,
+        notes: Mapping[Place, str] = _NO_NOTES,
     ) -> None:
-        """Make the outputs and the offsets durable, with its partition's note in the metadata of each offset."""
+        """Make the outputs and the offsets durable, with the place's note in the metadata of each offset."""
         ...
 
     def end(self) -> None:
@@ -141,7 +141,7 @@ class Transactional(_Writer):
         outputs: Sequence[Output],
         ends: Mapping[Place, int],
         consumer: Consumer,
-        notes: Mapping[int, str] = _NO_NOTES,
+        notes: Mapping[Place, str] = _NO_NOTES,
     ) -> None:
         """Commit the outputs and the offsets together.
 
@@ -153,7 +153,7 @@ class Transactional(_Writer):
         producer = self._live
         if producer is None:
             raise BrokerError("the transaction's producer is not open", help="call `open` first")
-        offsets = [TopicPartition(*place, end, notes.get(place[1], "")) for place, end in ends.items()]
+        offsets = [TopicPartition(*place, end, notes.get(place, "")) for place, end in ends.items()]
         try:
             producer.begin_transaction()
             self._queue(producer, outputs)
@@ -204,7 +204,7 @@ class Checkpoint(_Writer):
         outputs: Sequence[Output],
         ends: Mapping[Place, int],
         consumer: Consumer,
-        notes: Mapping[int, str] = _NO_NOTES,
+        notes: Mapping[Place, str] = _NO_NOTES,
     ) -> None:
         """Flush the outputs, then commit the offsets.
 
@@ -218,9 +218,7 @@ class Checkpoint(_Writer):
         if outputs:
             self._flush(self._live, outputs)
         if ends:
-            self._commit(
-                [TopicPartition(*place, end, notes.get(place[1], "")) for place, end in ends.items()], consumer
-            )
+            self._commit([TopicPartition(*place, end, notes.get(place, "")) for place, end in ends.items()], consumer)
 
     def _flush(self, producer: Producer, outputs: Sequence[Output]) -> None:
         try:
@@ -252,7 +250,7 @@ class Checkpoint(_Writer):
 
 def closing_for(settings: KafkaSettings, plan: Plan, stopping: Callable[[], bool]) -> Closing:
     """Give the plan's closing; on the embedded broker, which has no transactions, the checkpoint."""
-    if plan.closing == "transactional" and not settings.embedded:
+    if plan.closing != "checkpoint" and not settings.embedded:
         return Transactional(settings, plan, stopping)
     return Checkpoint(settings, plan, stopping)
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from flowtrack.adapters.kafka.window import Window
 
-ClosingKind = Literal["transactional", "checkpoint"]
+ClosingKind = Literal["transactional", "checkpoint", "planned"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,8 @@ class Plan:
         topics: what it consumes; their partition counts agree, and a worker that owns p owns it in all of them.
         group: the consumer group.
         closing: `transactional` where outputs and offsets must become visible together; `checkpoint` where the
-            outputs are elsewhere, or repeats are dropped later. The embedded broker has the latter only.
+            outputs are elsewhere, or repeats are dropped later; `planned` where they are elsewhere, and each batch is
+            promised in a transaction before it is worked (`PlannedSource`). The embedded broker has checkpoints only.
         state_topic: one of `topics`: folded into state before p's first batch, and read ahead of the others.
         windows: bounds what is in flight in output topics that have one.
         batch_records_max: records a batch, state records apart.

@@ -138,7 +138,7 @@ class Reader:
         Raises:
             BrokerError: see `Beginnings.find`.
         """
-        starts, begins, _, _ = self.opening = self._beginnings.find(places)
+        starts, begins, *_ = self.opening = self._beginnings.find(places)
         self._next = dict(begins)
         state = [place for place in places if place[0] == self._plan.state_topic]
         self._silent, self._empty_to = set(state), {}
@@ -246,6 +246,11 @@ class Reader:
                 consumer.seek(TopicPartition(*at, offset))
         except KafkaException as error:
             raise broker_error(error, f"rewinding group {self._plan.group}") from error
+
+    def go_on_at(self, place: Place, offset: int) -> None:
+        """Leave out the records of an owned place below an offset: they are worked already."""
+        if place in self._next:
+            self._next[place] = max(self._next[place], offset)
 
     def lag_records(self) -> dict[str, int]:
         """Give by topic how many records are still to be read; the broker is asked.

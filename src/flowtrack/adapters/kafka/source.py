@@ -29,7 +29,7 @@ from flowtrack.adapters.kafka.plan import Plan
 from flowtrack.adapters.kafka.reader import Batch, Reader
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.status import SourceStatus
-from flowtrack.errors import BrokerError, DeliveryError, FlowtrackError, RuntimeStateError, StoreError
+from flowtrack.errors import BrokerError, ContractError, DeliveryError, FlowtrackError, RuntimeStateError, StoreError
 from flowtrack.tracking.records import Continuing, Gap, Output, Processor, Record
 
 EXIT_FATAL = 70  # EX_SOFTWARE of sysexits.h: a supervisor starts the worker anew
@@ -125,11 +125,12 @@ class Source:
             self._reader.open()
             while not self._stopping.is_set():
                 self._step()
+            self._leave_off()
             self._reader.close()
             self._closing.end()
         except BaseException as error:  # noqa: BLE001 - an unknown state is left by leaving: the broker aborts
-            self.status.reason = _named(error)
-            _log.error("worker ends", worker=self._plan.name, error=_named(error))
+            self.status.reason = named(error)
+            _log.error("worker ends", worker=self._plan.name, error=named(error))
             self._leave(EXIT_OPERATOR if isinstance(error, OperatorNeededError) else EXIT_FATAL)
 
     def _step(self) -> None:
@@ -138,10 +139,16 @@ class Source:
             return
         if batch.ends and not batch.records:
             raise RuntimeStateError("a batch has offsets but no records")
-        if batch.records or (isinstance(self._processor, Continuing) and self._processor.pending):
+        if batch.records or self._is_pending():
             self.status.busy_since_s = time.monotonic()
             self._work(batch)
         self._watch_lag()
+
+    def _is_pending(self) -> bool:
+        return isinstance(self._processor, Continuing) and self._processor.pending > 0
+
+    def _leave_off(self) -> None:
+        """Finish what is still to be committed; here, every batch is when it is done."""
 
     # -- a batch -----------------------------------------------------------------------------------------------
 
@@ -152,13 +159,15 @@ class Source:
                 try:
                     self._close(batch)
                 except ProcessingError as error:
+                    if isinstance(error.__cause__, StoreError):
+                        self._await_store(error)
+                        return
                     _log.warning("batch failed", worker=self._plan.name, attempt=attempt, error=str(error))
                     self._backoff(attempt)
                 else:
                     break
             else:
                 self._take_apart(batch)
-            self._undone = 0
         except BatchUndoneError as error:
             self._undo(error)
 
@@ -168,19 +177,30 @@ class Source:
         So a gap is told once, and from then on no offset of these partitions has to be assumed.  False when the
         partitions have gone meanwhile, or come again.
         """
-        take = self._on_gap
         notes = self._call("note", lambda: self._notes(opening.unwritten))
-        outputs = [output for gap in opening.gaps for output in (take(gap) if take is not None else ())]
         try:
-            self._closing.close(outputs, opening.unwritten, self._reader.consumer, notes)
+            self._closing.close(self._told_gaps(opening), opening.unwritten, self._reader.consumer, notes)
         except BatchUndoneError as error:
             self._undo(error)
             return False
-        metrics.LOST.labels(self._plan.name).inc(sum(gap.end - gap.first for gap in opening.gaps))
-        self._reader.opening = Beginning({}, {})
+        self._opened(opening)
         return True
 
-    def _undo(self, error: BatchUndoneError) -> None:
+    def _told_gaps(self, opening: Beginning) -> list[Output]:
+        take = self._on_gap
+        return [output for gap in opening.gaps for output in (take(gap) if take is not None else ())]
+
+    def _opened(self, opening: Beginning) -> None:
+        metrics.LOST.labels(self._plan.name).inc(sum(gap.end - gap.first for gap in opening.gaps))
+        self._reader.opening = Beginning({}, {})
+
+    def _await_store(self, error: ProcessingError) -> None:
+        """Go back and try again later, as long as it takes: the store is away, and no record is to blame."""
+        self.status.outside = str(error.__cause__)
+        _log.warning("waiting for the store", worker=self._plan.name, error=str(error.__cause__))
+        self._undo(error)
+
+    def _undo(self, error: FlowtrackError) -> None:
         """Go back after a batch was undone, a little later each time."""
         _log.warning("batch undone", worker=self._plan.name, error=str(error))
         metrics.ABORTS.labels(self._plan.name).inc()
@@ -201,29 +221,35 @@ class Source:
             outputs, notes = self._call("process", lambda: self._process(batch))
         except Exception as error:
             self._call("aborted", self._processor.aborted)
-            raise ProcessingError(_named(error), where=_first(batch)) from error
+            raise ProcessingError(named(error), where=first_of(batch)) from error
         self._finish(batch, outputs, notes)
         metrics.BATCH_SECONDS.labels(self._plan.name).observe(time.monotonic() - began_s)
 
-    def _process(self, batch: Batch) -> tuple[list[Output], dict[int, str]]:
+    def _process(self, batch: Batch) -> tuple[list[Output], dict[Place, str]]:
         """Call the processor, in its thread: the batch's outputs, and the notes to be committed with it."""
         return self._processor.process(batch.records), self._notes(batch.ends)
 
-    def _notes(self, ends: Mapping[Place, int]) -> dict[int, str]:
-        return {partition: self._reader.note(self._processor.note(partition)) for partition in {at[1] for at in ends}}
+    def _notes(self, ends: Mapping[Place, int]) -> dict[Place, str]:
+        own = {p: self._reader.note(self._processor.note(p)) for p in {at[1] for at in ends}}
+        return {at: own[at[1]] for at in ends}
 
-    def _finish(self, batch: Batch, outputs: list[Output], notes: Mapping[int, str]) -> None:
+    def _finish(self, batch: Batch, outputs: list[Output], notes: Mapping[Place, str]) -> None:
         try:
             self._closing.close(outputs, batch.ends, self._reader.consumer, notes)
         except OutputRefusedError as error:
             self._call("aborted", self._processor.aborted)
-            raise ProcessingError(str(error), where=_first(batch)) from error
+            raise ProcessingError(str(error), where=first_of(batch)) from error
         except BatchUndoneError:
             self._call("aborted", self._processor.aborted)
             raise
         self._call("committed", self._processor.committed)
-        self.status.committed()
+        self._worked()
         self._count(batch, outputs)
+
+    def _worked(self) -> None:
+        """Note that things go well."""
+        self.status.committed()
+        self._undone = 0
 
     def _take_apart(self, batch: Batch) -> None:
         """Close a failing batch in halves, each in order, until the culprit stands alone.
@@ -258,7 +284,7 @@ class Source:
             take = self._on_poison
             if take is None:
                 raise
-            _log.error("record quarantined", worker=self._plan.name, place=_place(record), error=str(error))
+            _log.error("record quarantined", worker=self._plan.name, place=place_of(record), error=str(error))
             outputs, notes = self._call("quarantine", lambda: (take(record, cause), self._notes(batch.ends)))
             self._finish(batch, outputs, notes)
             metrics.QUARANTINED.labels(self._plan.name).inc()
@@ -269,6 +295,12 @@ class Source:
         A store or a broker that does not answer would make every record a culprit.
         """
         cause = error.__cause__
+        if self._on_poison is None and isinstance(cause, ContractError):
+            raise OperatorNeededError(
+                f"a record cannot be taken: {cause.what}",
+                where=cause.where or error.where,
+                help=f"{cause.help}; the worker goes on at that record when it is started again",
+            ) from error
         if self._on_poison is None or not isinstance(cause, Exception) or isinstance(cause, StoreError | DeliveryError):
             raise RuntimeStateError(
                 f"the processor fails again and again: {error.what}",
@@ -331,15 +363,17 @@ class Source:
         self._stopping.wait(_BACKOFF_S[min(failures, len(_BACKOFF_S)) - 1])
 
 
-def _place(record: Record) -> str:
+def place_of(record: Record) -> str:
+    """Where a record stands, for logs."""
     return f"{record.topic}/{record.partition}@{record.offset}"
 
 
-def _first(batch: Batch) -> str:
-    return _place(batch.records[0]) if batch.records else "between batches"
+def first_of(batch: Batch) -> str:
+    """Where a batch begins, for logs."""
+    return place_of(batch.records[0]) if batch.records else "between batches"
 
 
-def _named(error: BaseException) -> str:
+def named(error: BaseException) -> str:
     """Name an error and its place, without its text unless it is ours: foreign texts may quote what a record holds."""
     if isinstance(error, FlowtrackError | SystemExit):
         return str(error)

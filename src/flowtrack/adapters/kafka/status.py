@@ -26,10 +26,13 @@ class SourceStatus:
     broker_down: str = field(default="")
     """What librdkafka said last about brokers that do not answer; empty once records flow again."""
 
+    outside: str = ""
+    """What outside of Kafka is waited for, and what to do about it; empty while batches go through."""
+
     @property
     def ready(self) -> bool:
         """Whether the worker owns what it was given and works on it."""
-        return not self.reason and not self.broker_down
+        return not self.reason and not self.broker_down and not self.outside
 
     def committed(self) -> None:
         """Note that a batch has been closed."""
@@ -37,6 +40,7 @@ class SourceStatus:
         self.busy_since_s = None
         self.lag_since_s = None
         self.broker_down = ""
+        self.outside = ""
 
     def lagging(self, records: int) -> None:
         """Note the lag as just measured."""
@@ -48,6 +52,8 @@ class SourceStatus:
             self.lag_since_s = time.monotonic()
 
     def stuck_for_s(self) -> float:
-        """Give for how long there has been work and no commit."""
+        """Give for how long there has been work and no commit; what is outside of Kafka is no reason to start anew."""
+        if self.outside:
+            return 0.0
         now_s = time.monotonic()
         return max((now_s - since for since in (self.busy_since_s, self.lag_since_s) if since is not None), default=0.0)

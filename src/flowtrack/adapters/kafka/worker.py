@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 import structlog
@@ -23,11 +23,13 @@ from flowtrack.adapters.kafka.gaps import GapRecorder
 from flowtrack.adapters.kafka.health import HealthServer
 from flowtrack.adapters.kafka.lag import LogOffsets
 from flowtrack.adapters.kafka.plan import ClosingKind, Plan
+from flowtrack.adapters.kafka.planned import PlannedSource
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.source import EXIT_FATAL, OnGap, OnPoison, Source, Work
 from flowtrack.adapters.kafka.topics import check_topics
 from flowtrack.adapters.kafka.window import Window
 from flowtrack.errors import BrokerError
+from flowtrack.tracking.intent import PlannedProcessor
 from flowtrack.tracking.records import Processor
 
 _WATCH_S = 0.2
@@ -97,7 +99,15 @@ class Worker:
         self._failed = False
         self._ask_again_s = 0.0
         self._control = ControlTopics(settings, control_handlers, self._fail)
-        self._source = Source(settings, plan, processor, submit=self._submit, on_poison=on_poison, on_gap=on_gap)
+        kind = PlannedSource if plan.closing == "planned" and not settings.embedded else Source
+        self._source: Source = kind(
+            settings,
+            plan,
+            cast("PlannedProcessor", processor),
+            submit=self._submit,
+            on_poison=on_poison,
+            on_gap=on_gap,
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channel: Any = None
 
@@ -109,8 +119,8 @@ class Worker:
         if waits_for:
             return waits_for
         status = self._source.status
-        if status.reason or status.broker_down:
-            return status.reason or status.broker_down
+        if status.reason or status.broker_down or status.outside:
+            return status.reason or status.broker_down or status.outside
         stuck_s = status.stuck_for_s()
         return f"no commit for {stuck_s:.0f} s" if stuck_s > _SLOW_S else ""
 
