@@ -191,11 +191,16 @@ class Running:
 
 @contextmanager
 def running(
-    rig: Rig, plan: Plan, processor: Processor, on_poison: OnPoison | None = None, on_gap: OnGap | None = None
+    rig: Rig,
+    plan: Plan,
+    processor: Processor,
+    on_poison: OnPoison | None = None,
+    on_gap: OnGap | None = None,
+    kind: Callable[..., Source] = Source,
 ) -> Iterator[Running]:
     """Run a source whose processor is called in its own thread."""
     left: list[int] = []
-    source = Source(
+    source = kind(
         rig.settings,
         plan,
         processor,

@@ -169,22 +169,31 @@ def test_without_a_taker_of_culprits_the_worker_ends(embedded: Rig) -> None:
 
 
 def test_a_store_that_is_away_makes_no_record_a_culprit(embedded: Rig) -> None:
-    """Errors of the world around are not the record's: nothing is quarantined, the worker ends and tries again."""
+    """A store that is away is waited for: nothing is quarantined, readiness says why, and it goes on by itself."""
     events, copies = embedded.topic("events"), embedded.topic("copies")
+    plan = embedded.plan(events)
     embedded.produce(events, _values(10))
     poisoned: list[Record] = []
+    away = threading.Event()
+    away.set()
 
     class Storing(Copying):
-        def process(self, _records: Iterable[Record]) -> list[Output]:
-            raise StoreError("the store does not answer")
+        def process(self, records: Iterable[Record]) -> list[Output]:
+            if away.is_set():
+                raise StoreError("the store does not answer", help="start it")
+            return super().process(records)
 
     def on_poison(record: Record, _error: Exception) -> list[Output]:
         poisoned.append(record)
         return []
 
-    with running(embedded, embedded.plan(events), Storing(copies), on_poison) as run:
-        until(lambda: run.left == [EXIT_FATAL])
-        assert "the store does not answer" in run.source.status.reason
+    with running(embedded, plan, Storing(copies), on_poison) as run:
+        until(lambda: "start it" in run.source.status.outside)
+        assert run.source.status.stuck_for_s() == 0
+        away.clear()
+        until(lambda: sum(embedded.committed(plan.group, events).values()) == 10)
+        assert not run.source.status.outside
+        assert not run.left
     assert not poisoned
 
 

@@ -17,21 +17,19 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
-import msgspec
 import structlog
 
 from flowtrack.domain.decision import Marker
 from flowtrack.errors import StoreError
 from flowtrack.tracking import rows
 from flowtrack.tracking.amend import Amender
-from flowtrack.tracking.draft import Draft, Situation, decoded
+from flowtrack.tracking.draft import Draft, Situation
 from flowtrack.tracking.intent import Intent
 from flowtrack.tracking.months import Month, by_month
 from flowtrack.tracking.offsets import Offsets
 from flowtrack.tracking.records import Output, Record, Topic
-from flowtrack.tracking.repeats import Event, Head, Sighting, head_of, repeats_among, suspects_of
+from flowtrack.tracking.repeats import Event, Sighting, head_of, repeats_among, suspects_of
 from flowtrack.tracking.rows import Block
-from flowtrack.wire.decisions import decode_tracked
 
 SINK_TOPICS = (Topic.DECISIONS, Topic.DEADLETTERS, Topic.ALERTS, Topic.POLICIES, Topic.REGISTRY)
 """What the sink reads."""
@@ -252,7 +250,7 @@ class LedgerWriter:
     def _drop_repeats(self, draft: Draft) -> None:
         kept = []
         for record in draft.decisions:
-            head = _head(record)
+            head = head_of(record)
             if self._is_new(rows.FLOWS, record, (head.epoch, head.partition), head.offset):
                 kept.append(record)
         if len(kept) < len(draft.decisions):
@@ -357,14 +355,6 @@ def _token(intent: Intent, table: str, month: Month) -> str:
 
 def _recorded_ms(record: Record) -> int:
     return record.timestamp_ms
-
-
-def _head(record: Record) -> Head:
-    try:
-        return head_of(record.value or b"")
-    except msgspec.MsgspecError:
-        decoded(decode_tracked, record)  # says what is wrong
-        raise
 
 
 def _digest(block: Block) -> str:

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from flowtrack.tracking.draft import decoded
 from flowtrack.tracking.records import Record
+from flowtrack.wire.decisions import decode_tracked
 
 Event = tuple[str, str, str]
 """Subject, service and id: what makes an event the same."""
@@ -50,12 +52,20 @@ class Head(msgspec.Struct, gc=False):
         return (self.subject, self.service, self.event_id)
 
 
-head_of = msgspec.json.Decoder(Head).decode
-"""Reads the few fields of a decision.
+_head = msgspec.json.Decoder(Head).decode
 
-Raises:
-    msgspec.MsgspecError: it is none.
-"""
+
+def head_of(record: Record) -> Head:
+    """The few fields of a decision.
+
+    Raises:
+        ContractError: it is none.
+    """
+    try:
+        return _head(record.value or b"")
+    except msgspec.MsgspecError:
+        decoded(decode_tracked, record)  # says what is wrong
+        raise
 
 
 class Suspect(NamedTuple):
@@ -76,7 +86,7 @@ def suspects_of(decisions: Sequence[Record]) -> tuple[list[Suspect], dict[Event,
     found: list[Suspect] = []
     places: dict[Event, list[Place]] = {}
     for record in decisions:
-        head = head_of(record.value or b"")
+        head = head_of(record)
         place = (record.partition, record.offset)
         places.setdefault(head.event, []).append(place)
         if head.suspect:

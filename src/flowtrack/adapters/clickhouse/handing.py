@@ -17,18 +17,14 @@ from flowtrack.domain.names import Kind, Verdict
 from flowtrack.tracking.records import Record
 from flowtrack.tracking.rows import COLUMNS, FLOWS
 
-PARSING: Final = {
-    # What is read must also come as one block: the engine makes a token of ours and the number of the block in what it
-    # reads, so that more blocks than another time are not recognised (found by trying, and held by tests/ledger).
-    "max_block_size": 1 << 20,
-    "input_format_max_block_size_bytes": 1 << 32,
+_PARSING: Final = {
+    "input_format_max_block_size_bytes": 1 << 32,  # (see `parsing`)
     "input_format_parallel_parsing": 0,  # one thread, one block
     "input_format_json_read_objects_as_strings": 1,  # facts and particulars stay the text that they are
     "input_format_skip_unknown_fields": 1,  # what rows do not hold: rules and reasons stand with the situations
     "insert_null_as_default": 0,  # what is missing is refused, not taken for 0
     "date_time_input_format": "best_effort",  # RFC 3339
 }
-"""The settings under which decisions are read."""
 
 
 def _names(enum: type[StrEnum]) -> str:
@@ -71,6 +67,16 @@ _COLUMNS: Final = {
 }
 INSERT: Final = f"INSERT INTO {FLOWS} ({', '.join(COLUMNS[FLOWS])})"
 _VALUES = ", ".join(f"{_COLUMNS.get(name, name)} AS {name}_" for name in COLUMNS[FLOWS])
+
+
+def parsing(decisions: bytes) -> dict[str, object]:
+    """The settings under which decisions (`lines`) are read, so that they come as one block.
+
+    The engine makes a token of ours and the number of each block that it reads: a batch that is read in two blocks is
+    not recognised as the same batch, or a part of it, read in one (found by trying, and held by tests/ledger).  As
+    large as needed and no larger, since room for so many rows is made at once.
+    """
+    return {**_PARSING, "max_block_size": decisions.count(b"\n") + decisions.count(b'"situation":"') + 1}
 
 
 def select(source: str) -> str:

@@ -112,7 +112,7 @@ def _create_table(layout: Layout, match: re.Match[str]) -> Iterator[str]:
     path = f"/clickhouse/tables/{'{shard}' if here else 'all'}/{layout.database}/{name}"
     replica = "{replica}" if here else "{shard}-{replica}"  # unique among all servers, not in its shard only
     engine = f"Replicated{match['kind']}MergeTree('{path}', '{replica}'{f', {arguments}' if arguments else ''})"
-    rest = match["rest"].replace("non_replicated_deduplication_window", "replicated_deduplication_window")
+    rest = _with_window(match["rest"])
     resting = layout.resting(name)
     yield f"CREATE TABLE IF NOT EXISTS {resting}{layout.everywhere}{match['columns']}ENGINE = {engine}{rest}"
     if here:
@@ -123,9 +123,14 @@ def _create_table(layout: Layout, match: re.Match[str]) -> Iterator[str]:
         )
 
 
+def _with_window(settings: str) -> str:
+    """Replicated tables remember tokens in Keeper, by a setting of their own."""
+    return settings.replace("non_replicated_deduplication_window", "replicated_deduplication_window")
+
+
 def _alter(layout: Layout, match: re.Match[str]) -> Iterator[str]:
     name, what = match["name"], match["what"]
-    yield f"ALTER TABLE {layout.resting(name)}{layout.everywhere} {what}"
+    yield f"ALTER TABLE {layout.resting(name)}{layout.everywhere} {_with_window(what)}"
     if name in layout.sharded and _OF_COLUMNS.match(what):
         if _OF_ROWS.search(what):
             raise StoreError(

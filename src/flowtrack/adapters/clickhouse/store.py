@@ -139,7 +139,7 @@ class Store:
         """
         settings = {
             **insert_settings(self.settings, token, read_back=True, deadline_ms=deadline_ms),
-            **handing.PARSING,
+            **handing.parsing(decisions),
         }
         with ours(self._doing(f"insert into `{FLOWS}`", writes=True)):
             hand_on(self._open_client(), self.settings, decisions, settings)
