@@ -31,7 +31,7 @@ class FailingLedger(MemoryLedger):
 
     def insert(self, block: Block, token: str, deadline_ms: int = 0) -> None:
         """Insert, or fail."""
-        self._write(lambda: super(FailingLedger, self).insert(block, token))
+        self._write(lambda: super(FailingLedger, self).insert(block, token, deadline_ms))
 
     def rewrite(self, scope: Scope, span: Span, changes: Sequence[Change], recorded_at_ms: int, token: str) -> None:
         """Rewrite, or fail."""
