@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -178,7 +178,7 @@ def test_a_store_that_is_away_makes_no_record_a_culprit(embedded: Rig) -> None:
     away.set()
 
     class Storing(Copying):
-        def process(self, records: Iterable[Record]) -> list[Output]:
+        def process(self, records: Sequence[Record]) -> list[Output]:
             if away.is_set():
                 raise StoreError("the store does not answer", help="start it")
             return super().process(records)
