@@ -213,6 +213,26 @@ def test_an_erase_event_erases_here_only_where_that_is_set(
 
 @pytest.mark.slow
 @pytest.mark.embedded
+def test_judging_anew_forgets_how_far_it_came(store: Store) -> None:
+    """A job that is done loses the subject that it had come to; one under way keeps it, and nothing is proved gone."""
+    filled(store)
+    insert = (
+        "INSERT INTO rejudging VALUES "
+        "('e', 0, {offset:UInt64}, now64(3), '', {who:String}, {done:UInt8}, {step:UInt64})"
+    )
+    for offset, done, step in ((1, 0, 1), (1, 1, 2), (2, 0, 1)):
+        store.command(insert, None, offset=offset, who=WHO, done=done, step=step)
+    keeper = keeper_of(store)
+    keeper.erase(REQUEST, asker="desk")
+    assert keeper.vacuum(asker="timer", wait_s=WAIT_S).pending == 1
+    assert store.rows("SELECT DISTINCT decision_offset FROM rejudging WHERE cursor != ''") == [(2,)]
+    store.command(insert, None, offset=2, who=WHO, done=1, step=2)
+    assert keeper.vacuum(asker="timer", wait_s=WAIT_S).pending == 0
+    assert store.rows("SELECT count() FROM rejudging WHERE cursor != ''") == [(0,)]
+
+
+@pytest.mark.slow
+@pytest.mark.embedded
 def test_the_bytes_are_gone_within_the_bound(store: Store, engine: Path) -> None:
     """After the clean-up no file of the store has the pseudonym, in parts in use or not, compressed or not."""
     who = subject_of(777)

@@ -13,6 +13,8 @@ from threading import Event
 from typing import Any, Final, NamedTuple
 
 from flowtrack.adapters.clickhouse.erasure import DIGEST, TABLES, Erasing
+from flowtrack.adapters.clickhouse.hiding import change
+from flowtrack.adapters.clickhouse.holds import Condition
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.proofs import Proofs
 from flowtrack.adapters.clickhouse.store import Store
@@ -38,6 +40,7 @@ _STILL_THERE: Final = {
     "alerts": "sum(length(examples))",
     "audit_log": "countIf(isNotNull(subject))",
     "legal_holds": "countIf(isNotNull(subject))",
+    "rejudging": "sum(length(cursor))",
 }
 """What differs between a table as it is read and as it lies on disk while something taken out is still there."""
 _RAW: Final = "SETTINGS apply_deleted_mask = 0, apply_patch_parts = 0"
@@ -47,6 +50,13 @@ WHERE database = currentDatabase() AND table = {table:String} AND active"""
 _PARTS: Final = """
 SELECT table, name, min_block_number, max_block_number, active, startsWith(name, 'patch-') AS patch FROM system.parts
 WHERE database = currentDatabase() AND table IN {tables:Array(String)} AND (NOT active OR patch)"""
+
+
+_PURGED: Final = (*TABLES, "rejudging")
+_DONE: Final = """
+SELECT epoch, decision_partition, decision_offset FROM rejudging
+GROUP BY epoch, decision_partition, decision_offset HAVING max(done) = {done:UInt8} AND max(cursor) != ''"""
+_OF_JOBS: Final = f"cursor != '' AND (epoch, decision_partition, decision_offset) IN ({_DONE})"
 
 
 class _Part(NamedTuple):
@@ -100,6 +110,8 @@ class Vacuum:
         late = self._sweep(self._since(at))
         late += self._of_events()
         write_down(self._store, at, asker, "vacuum", {"late": late})
+        if self._store.rows(_DONE, done=1):  # how far a job came is a subject, of no use to anybody once it is done
+            change(self._store, "rejudging", "cursor = ''", Condition(_OF_JOBS, {"done": 1}))
         self.purge()
         hidden = [each for each in self._proofs.all() if each.state == "hidden"]
         on_disk = self._is_on_disk()
@@ -170,7 +182,7 @@ class Vacuum:
 
     def purge(self) -> None:
         """Rewrite the parts that have rows taken out, without them; the others stay as they are."""
-        for table in TABLES:
+        for table in _PURGED:
             changing, resting = self._store.layout.changing(table), self._store.layout.resting(table)
             patches, masked = self._of_parts(_UNFINISHED, table=resting)[0]
             if patches:
@@ -180,7 +192,9 @@ class Vacuum:
                 self._store.command(f"ALTER TABLE {changing} APPLY DELETED MASK", {"mutations_sync": 2})
 
     def _is_on_disk(self) -> bool:
-        """Whether a part in use still has something that no query sees."""
+        """Whether a part in use still has something that no query sees, or a job under way names a subject."""
+        if self._store.rows(_DONE, done=0):
+            return True
         return any(
             self._store.rows(f"SELECT {what} FROM {table}") != self._store.rows(f"SELECT {what} FROM {table} {_RAW}")  # noqa: S608 - texts of ours
             for table, what in _STILL_THERE.items()
@@ -210,7 +224,7 @@ class Vacuum:
             pause.wait(_POLL_S)
 
     def _parts(self) -> list[_Part]:
-        return [_Part(*row) for row in self._of_parts(_PARTS, tables=[*map(self._store.layout.resting, TABLES)])]
+        return [_Part(*row) for row in self._of_parts(_PARTS, tables=[*map(self._store.layout.resting, _PURGED)])]
 
     def _of_parts(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
         """Ask about the parts of every server: what one of them still has is not gone."""

@@ -34,6 +34,8 @@ GRANT SELECT ON judgements TO flowtrack_regulator;
 GRANT SELECT ON rule_coverage TO flowtrack_regulator;
 GRANT SELECT ON documents TO flowtrack_regulator;
 GRANT SELECT ON alerts TO flowtrack_regulator;
+GRANT SELECT ON erased_offsets TO flowtrack_regulator;
+GRANT SELECT ON erased_counts TO flowtrack_regulator;
 GRANT SELECT ON migrations TO flowtrack_regulator;
 GRANT INSERT(asked_at, asker, question, subject, parameters) ON audit_log TO flowtrack_regulator;
 
@@ -44,6 +46,8 @@ GRANT SELECT(sign, recorded_at, epoch, source_partition, source_offset, decision
     ON flows TO flowtrack_operator;
 GRANT SELECT(recorded_at, epoch, source_partition, source_offset, decision_partition, decision_offset)
     ON consents TO flowtrack_operator;
+GRANT SELECT ON erased_offsets TO flowtrack_operator;
+GRANT SELECT ON erased_counts TO flowtrack_operator;
 GRANT SELECT ON dead_letters TO flowtrack_operator;
 GRANT SELECT ON alerts TO flowtrack_operator;
 GRANT SELECT ON documents TO flowtrack_operator;
