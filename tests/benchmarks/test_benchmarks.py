@@ -152,6 +152,16 @@ def test_judging_runs(tmp_path: Path) -> None:
     assert names == ["consent record applied", "event of the first day", "event of the next day"]
 
 
+@pytest.mark.slow
+def test_erasure_runs(tmp_path: Path) -> None:
+    """The benchmark of erasure hides subjects, and proves them gone."""
+    names = names_of(tiny(tmp_path, "erasure"))
+    assert [name.partition(": ")[2] for name in names[-2:]] == [
+        "out of every part in use",
+        "from there to proved gone",
+    ]
+
+
 def test_stored_state(tmp_path: Path) -> None:
     """The benchmark of stored consent state runs, and tells memory, disk and time."""
     names = names_of(tiny(tmp_path, "stored_state"))

@@ -138,6 +138,10 @@ class ClickHouseSettings(BaseSettings):
             "background_schedule_pool_size": "1",
             "background_common_pool_size": "1",
             "max_thread_pool_size": "48",
+            # Projections are rebuilt so many rows at a time: with the engine's million at once, cleaning up after an
+            # erasure does not fit the bound. Inserts pin their own (connect.py).
+            "min_insert_block_size_rows": "65536",
+            "min_insert_block_size_bytes": str(16 * _MIB),
             "backups.allowed_path": "/",  # an operator's backups go where this process may write
         }
 
