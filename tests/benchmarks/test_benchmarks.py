@@ -153,6 +153,7 @@ def test_judging_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # the engine deletes old parts when it comes to it
 def test_erasure_runs(tmp_path: Path) -> None:
     """The benchmark of erasure hides subjects, and proves them gone."""
     names = names_of(tiny(tmp_path, "erasure"))
