@@ -39,6 +39,7 @@ _HELP = {
     243: "make room on the server's disk; what waits is written then",
     252: "wait until merges have caught up; what waits is written then",
     285: "bring the replicas back: fewer live ones than a write has to reach",
+    341: "a rewrite did not end, for want of memory or disk: raise FLOWTRACK_CLICKHOUSE__MEMORY_BYTES_MAX, start anew",
     497: "grant the role of its part to FLOWTRACK_CLICKHOUSE__USER",
     516: "check FLOWTRACK_CLICKHOUSE__USER and the password",
     701: "FLOWTRACK_CLICKHOUSE__CLUSTER names none of the server's system.clusters",
