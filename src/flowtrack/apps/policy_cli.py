@@ -9,6 +9,8 @@ import typer
 
 app = typer.Typer(help="Policy packs: rules, clauses and cases.", no_args_is_help=True)
 
+_DATA_DIR = Path(".flowtrack")
+DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
 PackOption = Annotated[Path | None, typer.Option("--pack", help="Folder of a pack; without it the default pack.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 
@@ -61,6 +63,27 @@ def clauses(
     from flowtrack.apps.policy_commands import clauses as run
 
     raise typer.Exit(run(only or [], pack, as_json=json))
+
+
+@app.command()
+def whatif(
+    folder: Annotated[Path, typer.Argument(metavar="NEWPACK", help="Folder of the pack to judge by.")],
+    since: Annotated[str, typer.Option(help="What happened at this instant or later (ISO 8601 with zone).")] = "",
+    until: Annotated[str, typer.Option(help="What happened before this instant (ISO 8601 with zone).")] = "",
+    known_at: Annotated[str, typer.Option(help="What was known at this instant (ISO 8601 with zone).")] = "",
+    fail_above: Annotated[
+        list[str] | None, typer.Option(help="Flows that may change, KIND=NUMBER or KIND=SHARE%.")
+    ] = None,
+    data_dir: DataDir = _DATA_DIR,
+    json: JsonOption = False,
+) -> None:
+    """Judge what the ledger holds by another pack; ends with 1 above a limit, 2 when something cannot be judged."""
+    from flowtrack.apps.whatif import whatif as run
+
+    limits = fail_above or []
+    raise typer.Exit(
+        run(folder, data_dir, since=since, until=until, known_at=known_at, fail_above=limits, as_json=json)
+    )
 
 
 @app.command()

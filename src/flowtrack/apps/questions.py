@@ -39,13 +39,13 @@ def show_trail(subject: str, data_dir: Path, *, as_of: str, known_at: str, as_js
             where="SUBJECT",
             help="make one from an identifier: flowtrack pseudonym --key-file FILE",
         )
-    question = Trail(subject=subject, as_of=_instant("--as-of", as_of), known_at=_instant("--known-at", known_at))
+    question = Trail(subject=subject, as_of=instant("--as-of", as_of), known_at=instant("--known-at", known_at))
     with open_ledger(data_dir) as ledger:
         answer = ledger.trail(question, asker=asker())
     if as_json:
         sys.stdout.write(answer.model_dump_json(indent=2) + "\n")
         return
-    Screen().show(tree_of(answer, clause_texts()), _completeness(answer.completeness))
+    Screen().show(tree_of(answer, clause_texts()), completeness_of(answer.completeness))
 
 
 def show_books(data_dir: Path, *, as_json: bool) -> bool:
@@ -89,7 +89,7 @@ def show_dead_letters(data_dir: Path, *, limit: int, as_json: bool) -> None:
     note = f"and {left_out:,} older ones: --limit shows more" if left_out else ""
     title = f"Dead letters: {answer.total:,}"
     Screen().show(
-        Table(title, ["received (UTC)", "where", "code", "why"], rows, note), _completeness(answer.completeness)
+        Table(title, ["received (UTC)", "where", "code", "why"], rows, note), completeness_of(answer.completeness)
     )
 
 
@@ -107,7 +107,12 @@ def _broker(data_dir: Path) -> KafkaSettings | None:
     return None  # an embedded broker that is gone has taken its logs along; the ledger's own side remains
 
 
-def _instant(name: str, text: str) -> datetime | None:
+def instant(name: str, text: str) -> datetime | None:
+    """Read an instant that an option gives; None where it is left out.
+
+    Raises:
+        ConfigurationError: it is none, or has no zone.
+    """
     if not text:
         return None
     try:
@@ -128,7 +133,8 @@ def _verdict(books: Reconciliation, *, known: bool) -> Lines:
     return Lines("The books balance" if books.balanced else "The books do not balance", lines)
 
 
-def _completeness(completeness: CompleteUpTo) -> Lines:
+def completeness_of(completeness: CompleteUpTo) -> Lines:
+    """Say how complete an answer is."""
     if completeness.complete_up_to is None:
         return Lines("The ledger is empty", [])
     lag = "" if completeness.lag_records is None else f", {completeness.lag_records:,} records behind"

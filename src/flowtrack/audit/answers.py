@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from pydantic import AwareDatetime, Field
 
 from flowtrack.domain.consent import Notice, UsagePolicy
@@ -102,12 +104,11 @@ class CategoryCount(Contract):
 
 
 class PartyCount(Contract):
-    """What one party received."""
+    """How much one party received; `Received` tells of whom."""
 
     recipient: str
     flows: int
     denied: int
-    subjects: int
 
 
 class OverviewAnswer(Contract):
@@ -156,6 +157,29 @@ class Range(Contract):
         return self.last - self.first + 1
 
 
+def ranges(offsets: Iterable[int], limit: int) -> list[Range]:
+    """The first ranges of offsets that follow each other; they come in order."""
+    found: list[Range] = []
+    for start, end in runs_of(offsets):
+        if len(found) >= limit:
+            break
+        found.append(Range(first=start, last=end))
+    return found
+
+
+def runs_of(offsets: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """First and last of the offsets that follow each other; they come in order."""
+    start = end = None
+    for offset in offsets:
+        if start is None or end is None or offset > end + 1:
+            if start is not None and end is not None:
+                yield start, end
+            start = offset
+        end = offset
+    if start is not None and end is not None:
+        yield start, end
+
+
 class PartitionBooks(Contract):
     """What the ledger holds of one source partition in one epoch."""
 
@@ -167,14 +191,18 @@ class PartitionBooks(Contract):
     """Distinct offsets with a dead letter."""
     both: int
     """Offsets that have a decision and a dead letter: one too many."""
+    both_at: list[Range] = []
+    """Where those are; cut off after as many as were asked for, like all of these."""
     first: int
     last: int
     repeated_rows: int
     """Rows that stand more than once: the same offset, category, revision and sign."""
+    repeated_at: list[Range] = []
+    """Where those are."""
     missing: int
     """Offsets between the first and the last that have neither."""
     holes: list[Range]
-    """Where those are; cut off after as many as were asked for."""
+    """Where those are."""
 
 
 class BooksAnswer(Contract):

@@ -14,7 +14,28 @@ from flowtrack.audit.answers import (
     OverviewAnswer,
     TrailAnswer,
 )
-from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail
+from flowtrack.audit.groups import (
+    OrphansAnswer,
+    ReachAnswer,
+    ReceivedAnswer,
+    ShapesAnswer,
+    SituationsAnswer,
+    TouchedAnswer,
+)
+from flowtrack.audit.questions import (
+    AlertList,
+    Books,
+    Coverage,
+    DeadLetterList,
+    Orphans,
+    Overview,
+    Reach,
+    Received,
+    Shapes,
+    Situations,
+    Touched,
+    Trail,
+)
 from flowtrack.domain.consent import ConsentRecord
 
 
@@ -35,6 +56,30 @@ class Ledger(Protocol):
 
     def coverage(self, question: Coverage) -> CoverageAnswer:
         """Give how often each rule decided."""
+        ...
+
+    def situations_met(self, question: Situations) -> SituationsAnswer:
+        """Give the situations of a period, and how often each was met where."""
+        ...
+
+    def shapes_met(self, question: Shapes) -> ShapesAnswer:
+        """Group the flows of some packs by all that resolving them anew looks at."""
+        ...
+
+    def touched(self, question: Touched) -> TouchedAnswer:
+        """Count whom and what some of these groups touch."""
+        ...
+
+    def orphans(self, question: Orphans) -> OrphansAnswer:
+        """Give what the ledger refers to and does not have."""
+        ...
+
+    def reach(self, question: Reach) -> ReachAnswer:
+        """Follow data from one place: where it got to, and whose it is there."""
+        ...
+
+    def received(self, question: Received) -> ReceivedAnswer:
+        """Count what one party received."""
         ...
 
     def books(self, question: Books) -> BooksAnswer:

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from flowtrack.domain.model import Contract, Subject
+from flowtrack.domain.decision import SituationId
+from flowtrack.domain.model import Contract, Name, Subject
 
 
 class TwoTimes(Contract):
@@ -43,6 +44,76 @@ class AlertList(Contract):
 
 class Coverage(TwoTimes):
     """How often each rule decided."""
+
+
+class Period(Contract):
+    """What happened between two instants, as far as it was known at a third."""
+
+    since: AwareDatetime | None = None
+    """Only what happened at this instant or later."""
+    until: AwareDatetime | None = None
+    """Only what happened before this instant."""
+    known_at: AwareDatetime | None = None
+    """Only what the ledger had recorded by this instant."""
+
+
+class Situations(Period):
+    """The situations of a period, with the services, recipients and categories that were in them."""
+
+
+class Shapes(Period):
+    """The flows of some packs, grouped by all that resolving them anew looks at."""
+
+    packs: Annotated[list[str], Field(min_length=1, max_length=1_000)]
+    """`name@version` of the packs that judged them."""
+    edges_us: Annotated[list[int], Field(max_length=1_000_000)] = []
+    """Instants, in microseconds and in order, at which registries change: no group reaches across one."""
+
+
+class Changed(Contract):
+    """Groups of flows that change in one way."""
+
+    name: Annotated[int, Field(ge=0)]
+    """By which the answer speaks of this change."""
+    situation_keys: list[int] = []
+    """Of groups that `Situations` gave."""
+    shape_keys: list[int] = []
+    """Of groups that `Shapes` gave."""
+
+
+class Touched(Period):
+    """Whom and what some groups of flows touch."""
+
+    changes: list[Changed]
+    situations: list[SituationId]
+    """Of all these groups: only their rows are looked at."""
+    edges_us: list[int] = []
+    """As in the question that gave the shapes."""
+    samples_max: Annotated[int, Field(ge=1, le=100)] = 3
+
+
+class Orphans(Contract):
+    """What the ledger refers to and does not have."""
+
+    samples_max: Annotated[int, Field(ge=1, le=100)] = 3
+
+
+class Reach(TwoTimes):
+    """Where the data of a dataset, a service or a party got to from an instant on: the blast radius of an incident."""
+
+    start: Literal["dataset", "service", "recipient"]
+    """What was breached."""
+    name: Name
+    since: AwareDatetime
+    """From when on."""
+    hops_max: Annotated[int, Field(ge=1, le=32)] = 8
+    """Steps from the breached place that are followed."""
+
+
+class Received(TwoTimes):
+    """What one party received."""
+
+    recipient: Name
 
 
 class Books(Contract):

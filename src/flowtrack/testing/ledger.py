@@ -25,12 +25,14 @@ from flowtrack.audit.answers import (
     TrailCategory,
     TrailConsent,
     TrailEvent,
+    ranges,
 )
 from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail, TwoTimes
 from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord, Notice, UsagePolicy
 from flowtrack.domain.decision import SEVERITIES, Alert, DeadLetter
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.domain.names import Verdict, worst
+from flowtrack.testing.groups import MemoryGroups
 from flowtrack.testing.ledger_amend import MemoryAmendments
 from flowtrack.testing.ledger_tables import Row
 from flowtrack.tracking import rows as tables
@@ -49,7 +51,7 @@ class Asked(NamedTuple):
     subject: str
 
 
-class MemoryLedger(MemoryAmendments):
+class MemoryLedger(MemoryAmendments, MemoryGroups):
     """What the sink writes to (`tracking.ledger.LedgerStore`) and auditors ask (`audit.ledger.Ledger`), in memory.
 
     Args:
@@ -96,7 +98,6 @@ class MemoryLedger(MemoryAmendments):
                 recipient=recipient,
                 flows=len(group),
                 denied=sum(row["verdict"] == "deny" for row in group),
-                subjects=len({row["subject"] for row in group}),
             )
             for recipient, group in shares.items()
         ]
@@ -151,9 +152,9 @@ class MemoryLedger(MemoryAmendments):
         for row in self.tables[tables.DEAD_LETTERS]:
             if row["topic"] == Topic.EVENTS:
                 dead[row["epoch"], row["source_partition"]].add(row["source_offset"])
-        repeated: Counter[tuple[str, int]] = Counter()
+        repeated: dict[tuple[str, int], list[int]] = defaultdict(list)
         for key, times in stand.items():
-            repeated[key[0], key[1]] += times - 1
+            repeated[key[0], key[1]] += [key[2]] * (times - 1)
         return BooksAnswer(
             partitions=[
                 _books(place, judged[place], dead[place], repeated[place], question.holes_max)
@@ -260,7 +261,7 @@ def _gaps(have: set[int], start: int) -> list[tuple[int, int]]:
     return gaps
 
 
-def _books(place: tuple[str, int], judged: set[int], dead: set[int], repeated: int, limit: int) -> PartitionBooks:
+def _books(place: tuple[str, int], judged: set[int], dead: set[int], repeated: list[int], limit: int) -> PartitionBooks:
     every = judged | dead
     first, last = min(every), max(every)
     return PartitionBooks(
@@ -269,9 +270,11 @@ def _books(place: tuple[str, int], judged: set[int], dead: set[int], repeated: i
         judged=len(judged),
         dead=len(dead),
         both=len(judged & dead),
+        both_at=ranges(sorted(judged & dead), limit),
         first=first,
         last=last,
-        repeated_rows=repeated,
+        repeated_rows=len(repeated),
+        repeated_at=ranges(sorted(set(repeated)), limit),
         missing=last - first + 1 - len(every),
         holes=[Range(first=start, last=end) for start, end in _gaps(every, first)][:limit],
     )

@@ -13,25 +13,46 @@ from pydantic import TypeAdapter
 from flowtrack.adapters.clickhouse import statements as sql
 from flowtrack.adapters.clickhouse.books import books
 from flowtrack.adapters.clickhouse.completeness import completeness
+from flowtrack.adapters.clickhouse.orphans import orphans
+from flowtrack.adapters.clickhouse.overview import coverage, overview
+from flowtrack.adapters.clickhouse.reach import reach, received
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.whatif import shapes, situations, touched
 from flowtrack.audit.answers import (
     AlertAnswer,
     BooksAnswer,
-    CategoryCount,
     CompleteUpTo,
     CoverageAnswer,
     DeadLetterAnswer,
     Document,
-    KindCount,
     OverviewAnswer,
-    PartyCount,
-    RuleHits,
     TrailAnswer,
     TrailCategory,
     TrailConsent,
     TrailEvent,
 )
-from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail
+from flowtrack.audit.groups import (
+    OrphansAnswer,
+    ReachAnswer,
+    ReceivedAnswer,
+    ShapesAnswer,
+    SituationsAnswer,
+    TouchedAnswer,
+)
+from flowtrack.audit.questions import (
+    AlertList,
+    Books,
+    Coverage,
+    DeadLetterList,
+    Orphans,
+    Overview,
+    Reach,
+    Received,
+    Shapes,
+    Situations,
+    Touched,
+    Trail,
+)
 from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord, Notice, UsagePolicy
 from flowtrack.domain.decision import Alert, DeadLetter
 from flowtrack.domain.instants import from_us, instant_us
@@ -94,18 +115,7 @@ class ClickHouseLedger:
 
     def overview(self, question: Overview) -> OverviewAnswer:
         """Count the flows."""
-        complete = self._completeness()
-        by_kind = [KindCount(**row) for row in self._named(sql.EVENTS_BY_KIND, question)]
-        by_category = [CategoryCount(**row) for row in self._named(sql.FLOWS_BY_CATEGORY, question)]
-        parties = self._named(sql.PARTIES, question, parties=question.parties_max)
-        return OverviewAnswer(
-            events=sum(count.events for count in by_kind),
-            flows=sum(count.flows for count in by_category),
-            by_kind=by_kind,
-            by_category=by_category,
-            parties=[PartyCount(**row) for row in parties],
-            completeness=complete,
-        )
+        return overview(self._store, question, self._completeness())
 
     def alerts(self, question: AlertList) -> AlertAnswer:
         """Give the alerts in their latest state, the worst and newest first."""
@@ -118,9 +128,31 @@ class ClickHouseLedger:
 
     def coverage(self, question: Coverage) -> CoverageAnswer:
         """Give how often each rule decided."""
-        complete = self._completeness()
-        hits = [RuleHits(**row) for row in self._named(sql.COVERAGE, question)]
-        return CoverageAnswer(rules=hits, completeness=complete)
+        return coverage(self._store, question, self._completeness())
+
+    def situations_met(self, question: Situations) -> SituationsAnswer:
+        """Give the situations of a period, and how often each was met where."""
+        return situations(self._store, question, self._completeness())
+
+    def shapes_met(self, question: Shapes) -> ShapesAnswer:
+        """Group the flows of some packs by all that resolving them anew looks at."""
+        return shapes(self._store, question, self._completeness())
+
+    def touched(self, question: Touched) -> TouchedAnswer:
+        """Count whom and what some of these groups touch."""
+        return touched(self._store, question, self._completeness())
+
+    def orphans(self, question: Orphans) -> OrphansAnswer:
+        """Give what the ledger refers to and does not have."""
+        return orphans(self._store, question, self._completeness())
+
+    def reach(self, question: Reach) -> ReachAnswer:
+        """Follow data from one place: where it got to, and whose it is there."""
+        return reach(self._store, question, self._completeness())
+
+    def received(self, question: Received) -> ReceivedAnswer:
+        """Count what one party received."""
+        return received(self._store, question, self._completeness())
 
     def books(self, question: Books) -> BooksAnswer:
         """Give what the ledger holds of each source partition."""
@@ -152,10 +184,6 @@ class ClickHouseLedger:
             )
             for row in self._store.named(sql.DOCUMENTS)
         ]
-
-    def _named(self, statement: str, question: Overview | Coverage, **parameters: int) -> list[dict[str, Any]]:
-        statement, times = sql.when(statement, question.as_of, question.known_at)
-        return self._store.named(statement, **times, **parameters)
 
     def _completeness(self) -> CompleteUpTo:
         return completeness(self._store, None if self._lag is None else self._lag())

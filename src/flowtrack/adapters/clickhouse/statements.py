@@ -64,29 +64,6 @@ SELECT event_id, record, kind, state, toUnixTimestamp64Micro(valid_from) AS vali
 FROM consents WHERE subject = {subject:UUID} AND {when}
 ORDER BY recorded_at, decision_offset LIMIT 1 BY source, event_id"""
 
-EVENTS_BY_KIND: Final = """
-SELECT kind, verdict, count() AS events FROM
-(
-    SELECT any(kind) AS kind,
-           multiIf(sumIf(sign, verdict = 'deny') > 0, 'deny', sumIf(sign, verdict = 'indeterminate') > 0,
-                   'indeterminate', sumIf(sign, verdict = 'permit') > 0, 'permit', 'not_applicable') AS verdict
-    FROM flows WHERE {when}
-    GROUP BY subject, happened_at, event_id, epoch, source_partition, source_offset
-    HAVING sum(sign) > 0
-)
-GROUP BY kind, verdict ORDER BY kind, verdict SETTINGS optimize_aggregation_in_order = 1"""
-
-FLOWS_BY_CATEGORY: Final = """
-SELECT category, verdict, sum(sign) AS flows FROM flows WHERE {when}
-GROUP BY category, verdict HAVING flows > 0 ORDER BY category, verdict"""
-
-# What is taken back is asserted anew about the same subject and recipient: who has an assertion has one standing.
-PARTIES: Final = """
-SELECT recipient, sum(sign) AS flows, sumIf(sign, verdict = 'deny') AS denied,
-       uniqExactIf(subject, sign > 0) AS subjects
-FROM flows WHERE kind = 'share' AND {when}
-GROUP BY recipient HAVING flows > 0 ORDER BY flows DESC, recipient LIMIT {parties:UInt32}"""
-
 ALERTS: Final = """
 SELECT identity, state, what, title, severity, service, recipient, purpose, categories, clauses, reasons, gaps,
        toUnixTimestamp64Micro(first_at) AS first_us, toUnixTimestamp64Micro(last_at) AS last_us, count, examples
@@ -94,58 +71,6 @@ FROM (SELECT * FROM alerts ORDER BY recorded_at DESC, count DESC, last_at DESC L
 WHERE {state:String} IN ('', state)
 ORDER BY indexOf(['critical', 'high', 'medium', 'low', 'info', ''], severity), last_us DESC, identity
 LIMIT {limit:UInt32}"""
-
-COVERAGE: Final = """
-SELECT f.pack AS pack, rule, f.verdict AS verdict, sum(f.hits) AS flows
-FROM (SELECT pack, situation, verdict, sum(sign) AS hits FROM flows WHERE {when} GROUP BY pack, situation, verdict) AS f
-INNER JOIN
-(
-    SELECT pack, situation, rules FROM judgements ORDER BY defined DESC LIMIT 1 BY pack, situation
-) AS j ON f.pack = j.pack AND f.situation = j.situation
-ARRAY JOIN j.rules AS rule
-GROUP BY pack, rule, verdict HAVING flows > 0 ORDER BY pack, rule, verdict"""
-
-_OFFSETS = """
-SELECT epoch, source_partition, source_offset, 0 AS dead FROM flows
-UNION ALL
-SELECT epoch, source_partition, source_offset, 0 AS dead FROM erased_offsets WHERE ledger = 'flows'
-UNION ALL
-SELECT epoch, source_partition, source_offset, 1 AS dead FROM dead_letters WHERE topic = {topic:String}"""
-
-BUCKET_OFFSETS: Final = 65_536
-"""Offsets are counted in buckets of so many: only those that are not full are looked into for holes."""
-
-BUCKETS: Final = f"""
-SELECT epoch, source_partition, intDiv(source_offset, {BUCKET_OFFSETS}) AS bucket,
-       groupBitmapIf(source_offset, dead = 0) AS judged, groupBitmapIf(source_offset, dead = 1) AS dead_letters,
-       groupBitmap(source_offset) AS distinct, min(source_offset) AS first, max(source_offset) AS last
-FROM ({_OFFSETS})
-GROUP BY epoch, source_partition, bucket ORDER BY epoch, source_partition, bucket"""  # noqa: S608 - a number of ours
-
-HOLES: Final = f"""
-SELECT before + 1, source_offset - 1 FROM
-(
-    SELECT source_offset, lagInFrame(toInt64(source_offset), 1, toInt64(source_offset) - 1)
-        OVER (ORDER BY source_offset ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS before
-    FROM
-    (
-        SELECT DISTINCT source_offset FROM ({_OFFSETS})
-        WHERE epoch = {{epoch:String}} AND source_partition = {{partition:UInt16}}
-          AND intDiv(source_offset, {BUCKET_OFFSETS}) = {{bucket:UInt64}}
-    )
-)
-WHERE source_offset > before + 1 ORDER BY source_offset LIMIT {{limit:UInt32}}"""  # noqa: S608 - a number of ours
-
-REPEATED: Final = """
-SELECT epoch, source_partition, sum(stand - 1) FROM
-(
-    SELECT epoch, source_partition, count() AS stand FROM flows
-    GROUP BY subject, happened_at, event_id, category, revision, sign, epoch, source_partition, source_offset
-    HAVING stand > 1
-)
-GROUP BY epoch, source_partition SETTINGS optimize_aggregation_in_order = 1"""
-
-FLOWS_TOTAL: Final = "SELECT sum(sign) FROM flows"
 
 PROGRESS: Final = """
 SELECT epoch, decision_partition, toUnixTimestamp64Milli(max(recorded_at)) AS newest_ms

@@ -19,13 +19,35 @@ from flowtrack.audit.answers import (
     OverviewAnswer,
     TrailAnswer,
 )
-from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail
+from flowtrack.audit.groups import (
+    OrphansAnswer,
+    ReachAnswer,
+    ReceivedAnswer,
+    ShapesAnswer,
+    SituationsAnswer,
+    TouchedAnswer,
+)
+from flowtrack.audit.questions import (
+    AlertList,
+    Books,
+    Coverage,
+    DeadLetterList,
+    Orphans,
+    Overview,
+    Reach,
+    Received,
+    Shapes,
+    Situations,
+    Touched,
+    Trail,
+)
 from flowtrack.domain.consent import ConsentRecord
 from flowtrack.errors import StoreError
 
 A = TypeVar("A", bound=BaseModel)
 
 _TIMEOUT_S = 60.0  # counting a large ledger takes a while
+_LONG_TIMEOUT_S = 600.0  # a hundred million rows grouped anew
 _documents = TypeAdapter(list[Document])
 
 
@@ -68,6 +90,30 @@ class LedgerClient:
     def coverage(self, question: Coverage) -> CoverageAnswer:
         """Give how often each rule decided."""
         return self._ask("/coverage", question, CoverageAnswer)
+
+    def situations_met(self, question: Situations) -> SituationsAnswer:
+        """Give the situations of a period, and how often each was met where."""
+        return self._post("/situations", question, SituationsAnswer)
+
+    def shapes_met(self, question: Shapes) -> ShapesAnswer:
+        """Group the flows of some packs by all that resolving them anew looks at."""
+        return self._post("/shapes", question, ShapesAnswer)
+
+    def touched(self, question: Touched) -> TouchedAnswer:
+        """Count whom and what some of these groups touch."""
+        return self._post("/touched", question, TouchedAnswer)
+
+    def orphans(self, question: Orphans) -> OrphansAnswer:
+        """Give what the ledger refers to and does not have."""
+        return self._post("/orphans", question, OrphansAnswer)
+
+    def reach(self, question: Reach) -> ReachAnswer:
+        """Follow data from one place: where it got to, and whose it is there."""
+        return self._post("/reach", question, ReachAnswer)
+
+    def received(self, question: Received) -> ReceivedAnswer:
+        """Count what one party received."""
+        return self._post("/received", question, ReceivedAnswer)
 
     def books(self, question: Books) -> BooksAnswer:
         """Give what the ledger holds of each source partition."""
@@ -126,14 +172,25 @@ class LedgerClient:
         parameters = question.model_dump(mode="json", exclude_none=True, exclude=leave_out)
         return answer.model_validate_json(self._get(path, parameters, headers or {}).content)
 
+    def _post(self, path: str, question: BaseModel, answer: type[A]) -> A:
+        """Ask what is too long for an address, or takes as long as there are rows."""
+        try:
+            response = self._http.post(
+                path,
+                content=question.model_dump_json(exclude_none=True),
+                headers={"content-type": "application/json"},
+                timeout=_LONG_TIMEOUT_S,
+            )
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        return answer.model_validate_json(_taken(response).content)
+
     def _get(self, path: str, parameters: dict[str, str | int], headers: dict[str, str]) -> httpx.Response:
         try:
             response = self._http.get(path, params=parameters, headers=headers)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
-        if response.is_error:
-            raise refused(response)
-        return response
+        return _taken(response)
 
     def _unreachable(self, error: httpx.HTTPError) -> StoreError:
         return unreachable(str(self._http.base_url), error)
@@ -146,6 +203,12 @@ def unreachable(url: str, error: httpx.HTTPError) -> StoreError:
         where=url,
         help="check that `flowtrack up` or the sink runs, and FLOWTRACK_HTTP__PORT",
     )
+
+
+def _taken(response: httpx.Response) -> httpx.Response:
+    if response.is_error:
+        raise refused(response)
+    return response
 
 
 def refused(response: httpx.Response) -> StoreError:

@@ -27,8 +27,29 @@ from flowtrack.audit.answers import (
     OverviewAnswer,
     TrailAnswer,
 )
+from flowtrack.audit.groups import (
+    OrphansAnswer,
+    ReachAnswer,
+    ReceivedAnswer,
+    ShapesAnswer,
+    SituationsAnswer,
+    TouchedAnswer,
+)
 from flowtrack.audit.ledger import Ledger
-from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail
+from flowtrack.audit.questions import (
+    AlertList,
+    Books,
+    Coverage,
+    DeadLetterList,
+    Orphans,
+    Overview,
+    Reach,
+    Received,
+    Shapes,
+    Situations,
+    Touched,
+    Trail,
+)
 from flowtrack.domain.model import SUBJECT_PATTERN
 from flowtrack.errors import FlowtrackError
 
@@ -55,6 +76,7 @@ def build_app(
     app.add_exception_handler(RequestValidationError, _refuse_question)
     _add_health(app, reason, metrics)
     _add_questions(app, ledger)
+    _add_groups(app, ledger)
     _add_copies(app, ledger)
     return app
 
@@ -109,6 +131,34 @@ def _add_questions(app: FastAPI, ledger: Ledger) -> None:
     @app.get("/deadletters")
     def dead_letters(limit: Annotated[int, Query(ge=1, le=100_000)] = 50) -> DeadLetterAnswer:
         return ledger.dead_letters(DeadLetterList(limit=limit))
+
+
+def _add_groups(app: FastAPI, ledger: Ledger) -> None:
+    """Questions that come as a document: some are too long for an address."""
+
+    @app.post("/situations")
+    def situations(question: Situations) -> SituationsAnswer:
+        return ledger.situations_met(question)
+
+    @app.post("/shapes")
+    def shapes(question: Shapes) -> ShapesAnswer:
+        return ledger.shapes_met(question)
+
+    @app.post("/touched")
+    def touched(question: Touched) -> TouchedAnswer:
+        return ledger.touched(question)
+
+    @app.post("/orphans")
+    def orphans(question: Orphans) -> OrphansAnswer:
+        return ledger.orphans(question)
+
+    @app.post("/reach")
+    def reach(question: Reach) -> ReachAnswer:
+        return ledger.reach(question)
+
+    @app.post("/received")
+    def received(question: Received) -> ReceivedAnswer:
+        return ledger.received(question)
 
 
 def _add_copies(app: FastAPI, ledger: Ledger) -> None:

@@ -1,0 +1,22 @@
+"""Sums of flows over the times of a question: the same statement over whole days and over what is left of them."""
+
+from __future__ import annotations
+
+from flowtrack.adapters.clickhouse.times import Times
+
+_SIGNED = "SELECT {columns}, sum(sign) AS flows FROM flows WHERE {when} AND {where} GROUP BY {names}"
+
+
+def standing(columns: str, times: Times, where: str = "1") -> str:
+    """A statement that gives columns and the flows that stand with them, from the projection `daily` where it can.
+
+    Args:
+        columns: of that projection, as they stand in SQL; an expression has a name (`toDate(happened_at) AS day`).
+        times: of the question.
+        where: a condition on such columns, of fixed text.
+    """
+    names = ", ".join(column.rpartition(" AS ")[2] for column in columns.split(", "))
+    parts = " UNION ALL ".join(
+        _SIGNED.format(columns=columns, names=names, when=when, where=where) for when in times.parts
+    )
+    return f"SELECT {names}, sum(flows) AS flows FROM ({parts}) GROUP BY {names} HAVING flows > 0"  # noqa: S608 - fixed texts

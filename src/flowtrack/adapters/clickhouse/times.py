@@ -1,0 +1,70 @@
+"""The times of a question as conditions, cut so that whole days are answered from sums by day.
+
+The projections of `flows` hold sums by the day on which something happened and the day on which it was recorded.  A
+question between two arbitrary instants is therefore two: one about whole days, which reads such sums, and one about
+the few days at its ends, which reads rows.  Midnight is that of UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from flowtrack.audit.questions import Period, TwoTimes
+from flowtrack.domain.instants import DAY_US, instant_us
+
+_HAPPENED, _RECORDED = "toDate(happened_at)", "toDate(recorded_at)"
+_EPOCH = date(1970, 1, 1)
+_EXACT = {
+    "since": "happened_at >= fromUnixTimestamp64Micro({since:Int64}, 'UTC')",
+    "until": "happened_at < fromUnixTimestamp64Micro({until:Int64}, 'UTC')",
+    "known": "recorded_at < fromUnixTimestamp64Micro({known:Int64}, 'UTC')",
+}
+_ALWAYS = "1"
+
+
+class Times(NamedTuple):
+    """Conditions on the two times of rows, from fixed texts: instants are parameters."""
+
+    exact: str
+    """All of it, for a statement that reads rows."""
+    days: str
+    """The whole days of it, by day."""
+    ends: str
+    """The rest of it; empty where whole days are all."""
+    parameters: dict[str, int | str]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Conditions whose answers add up."""
+        return (self.days, self.ends) if self.ends else (self.days,)
+
+
+def times_of(question: Period | TwoTimes) -> Times:
+    """The conditions of a question; both of its ends may be open."""
+    since = until = None
+    if isinstance(question, Period):
+        since, until = question.since, question.until
+    elif question.as_of is not None:
+        until = question.as_of + timedelta(microseconds=1)  # it holds to the instant itself
+    known = None if question.known_at is None else question.known_at + timedelta(microseconds=1)
+    bounds = {"since": since, "until": until, "known": known}
+    given = {name: instant_us(moment) for name, moment in bounds.items() if moment is not None}
+    exact = " AND ".join(_EXACT[name] for name in given) or _ALWAYS
+    days, ends, parameters = [], [], dict[str, int | str](given)
+    for name, column, sign in _bounds(given):
+        day, within = divmod(given[name], DAY_US)
+        parameters[f"{name}_day"] = (_EPOCH + timedelta(days=day)).isoformat()
+        parameter = f"{{{name}_day:Date}}"
+        days.append(f"{column} {sign}{'' if within or sign == '<' else '='} {parameter}")
+        if within:
+            ends.append(f"{column} = {parameter}")
+    rest = f"({' OR '.join(ends)}) AND {exact}" if ends else ""
+    return Times(exact, " AND ".join(days) or _ALWAYS, rest, parameters)
+
+
+def _bounds(given: dict[str, int]) -> Iterator[tuple[str, str, str]]:
+    for name, column, sign in (("since", _HAPPENED, ">"), ("until", _HAPPENED, "<"), ("known", _RECORDED, "<")):
+        if name in given:
+            yield name, column, sign

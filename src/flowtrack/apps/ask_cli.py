@@ -1,0 +1,84 @@
+"""`flowtrack ask`: light to import, the work is in `flowtrack.apps.asking`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Questions about all flows; `flowtrack trace` asks about one subject.", no_args_is_help=True)
+
+_DATA_DIR = Path(".flowtrack")
+DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
+AsOf = Annotated[str, typer.Option(help="What had happened by this instant (ISO 8601 with zone).")]
+KnownAt = Annotated[str, typer.Option(help="What was known at this instant (ISO 8601 with zone).")]
+Since = Annotated[str, typer.Option(help="What happened at this instant or later (ISO 8601 with zone).")]
+Until = Annotated[str, typer.Option(help="What happened before this instant (ISO 8601 with zone).")]
+
+
+class Start(StrEnum):
+    """Where data was, that is followed."""
+
+    DATASET = "dataset"
+    SERVICE = "service"
+    RECIPIENT = "recipient"
+
+
+@app.command()
+def overview(as_of: AsOf = "", known_at: KnownAt = "", data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
+    """Count all flows: by kind, by category, by who received them."""
+    from flowtrack.apps.asking import overview as run
+
+    run(data_dir, as_of=as_of, known_at=known_at, as_json=json)
+
+
+@app.command()
+def coverage(
+    since: Since = "", until: Until = "", known_at: KnownAt = "", data_dir: DataDir = _DATA_DIR, json: Json = False
+) -> None:
+    """Show which rules and clauses decided how often, which never, and which situations fall under no rule."""
+    from flowtrack.apps.asking import coverage as run
+
+    run(data_dir, since=since, until=until, known_at=known_at, as_json=json)
+
+
+@app.command()
+def orphans(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
+    """Show what the ledger refers to and does not have; ends with 1 when there is something."""
+    from flowtrack.apps.asking import orphans as run
+
+    raise typer.Exit(1 if run(data_dir, as_json=json) else 0)
+
+
+@app.command()
+def received(
+    recipient: Annotated[str, typer.Argument(help="Id of the party.")],
+    as_of: AsOf = "",
+    known_at: KnownAt = "",
+    data_dir: DataDir = _DATA_DIR,
+    json: Json = False,
+) -> None:
+    """Show what one party received: categories, flows, how many people, and from which services."""
+    from flowtrack.apps.asking import received as run
+
+    run(recipient, data_dir, as_of=as_of, known_at=known_at, as_json=json)
+
+
+@app.command()
+def reach(
+    start: Annotated[Start, typer.Argument(help="What was breached.")],
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    since: Annotated[str, typer.Option(help="From this instant on (ISO 8601 with zone).")],
+    hops: Annotated[int, typer.Option(min=1, max=32, help="Follow so many steps at most.")] = 8,
+    as_of: AsOf = "",
+    known_at: KnownAt = "",
+    data_dir: DataDir = _DATA_DIR,
+    json: Json = False,
+) -> None:
+    """Show where data got to from one place: datasets, services and parties, and how many people are concerned."""
+    from flowtrack.apps.asking import reach as run
+
+    run(start.value, name, data_dir, since=since, hops_max=hops, as_of=as_of, known_at=known_at, as_json=json)

@@ -1,0 +1,178 @@
+"""What `flowtrack ask` shows."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from flowtrack.apps.ledger import open_ledger
+from flowtrack.apps.ledger_packs import packs_of
+from flowtrack.apps.questions import completeness_of, instant
+from flowtrack.apps.screen import Lines, Part, Screen, Table
+from flowtrack.audit.coverage import CoverageReport, cover
+from flowtrack.audit.questions import Orphans, Overview, Period, Reach, Received
+
+if TYPE_CHECKING:
+    from flowtrack.audit.answers import CompleteUpTo
+    from flowtrack.domain.model import Contract
+
+Rows = list[list[str | int]]
+
+_CELL_NAMES = 4  # so many names in a cell; the JSON has all
+_ROWS = 40
+
+
+def overview(data_dir: Path, *, as_of: str, known_at: str, as_json: bool) -> None:
+    """Show all flows, counted.
+
+    Raises:
+        StoreError: there is no ledger, or it does not answer.
+    """
+    question = Overview(as_of=instant("--as-of", as_of), known_at=instant("--known-at", known_at))
+    with open_ledger(data_dir) as ledger:
+        answer = ledger.overview(question)
+    kinds: Rows = [[each.kind, each.verdict, each.events] for each in answer.by_kind]
+    categories: Rows = [[each.category or "-", each.verdict, each.flows] for each in answer.by_category]
+    parties: Rows = [[each.recipient, each.flows, each.denied] for each in answer.parties]
+    _show(
+        answer,
+        answer.completeness,
+        as_json,
+        Table(f"Events: {answer.events:,}", ["kind", "verdict", "events"], kinds),
+        Table(f"Flows: {answer.flows:,}", ["category", "verdict", "flows"], categories),
+        Table("Who received most", ["recipient", "flows", "denied"], parties),
+    )
+
+
+def coverage(data_dir: Path, *, since: str, until: str, known_at: str, as_json: bool) -> None:
+    """Show rules, clauses, and situations under no rule.
+
+    Raises:
+        StoreError: there is no ledger, or it does not answer.
+        PackError: a pack among its documents cannot be read.
+    """
+    period = Period(
+        since=instant("--since", since), until=instant("--until", until), known_at=instant("--known-at", known_at)
+    )
+    with open_ledger(data_dir) as ledger:
+        answer = cover(ledger, period, packs_of(ledger))
+    _show(answer, answer.completeness, as_json, *_coverage_parts(answer))
+
+
+def _coverage_parts(answer: CoverageReport) -> list[Part]:
+    rules: Rows = [
+        [each.rule, each.set, ", ".join(each.clauses), each.matched, each.decided]
+        for each in sorted(answer.rules, key=lambda each: (each.pack, -each.decided, -each.matched))
+    ]
+    clauses: Rows = [[each.clause, each.status, each.rules, each.cited] for each in answer.clauses]
+    never = [each.clause for each in answer.clauses if each.status == "enforced" and not each.cited]
+    uncovered: Rows = [
+        [
+            each.verdict,
+            each.flows,
+            _some([*each.reasons, *each.gaps]),
+            _some(each.services),
+            _some(each.categories),
+            each.sample_events[0] if each.sample_events else "",
+        ]
+        for each in answer.uncovered
+    ]
+    title = f"Under no rule: {answer.uncovered_situations:,} situations, {answer.uncovered_flows:,} flows"
+    lines = [f"clauses that no verdict cites: {', '.join(never) or 'none'}"]
+    if answer.unknown_packs:
+        lines.append(f"packs that the ledger does not have: {', '.join(answer.unknown_packs)}")
+    if answer.unread:
+        lines.append(f"{answer.unread:,} flows whose situation is not defined: no rule could be matched with them")
+    return [
+        Table("Rules", ["rule", "for", "clauses", "matched", "decided"], rules),
+        Table("Clauses", ["clause", "status", "rules", "cited"], clauses),
+        Table(title, ["verdict", "flows", "why", "services", "categories", "an event"], uncovered),
+        Lines("Never, or not known", lines),
+    ]
+
+
+def orphans(data_dir: Path, *, as_json: bool) -> bool:
+    """Show what the ledger refers to and does not have, and give whether there is something.
+
+    Raises:
+        StoreError: there is no ledger, or it does not answer.
+    """
+    with open_ledger(data_dir) as ledger:
+        answer = ledger.orphans(Orphans())
+    rows: Rows = [[each.what, each.name or "-", each.flows, _some(each.sample_events)] for each in answer.orphans]
+    _show(
+        answer,
+        answer.completeness,
+        as_json,
+        Table(f"Orphans: {len(rows):,}", ["what is missing", "name", "flows", "events"], rows[:_ROWS]),
+    )
+    return bool(answer.orphans)
+
+
+def received(recipient: str, data_dir: Path, *, as_of: str, known_at: str, as_json: bool) -> None:
+    """Show what one party received.
+
+    Raises:
+        StoreError: there is no ledger, or it does not answer.
+    """
+    question = Received(recipient=recipient, as_of=instant("--as-of", as_of), known_at=instant("--known-at", known_at))
+    with open_ledger(data_dir) as ledger:
+        answer = ledger.received(question)
+    rows: Rows = [[each.category, each.flows, each.denied, each.subjects] for each in answer.categories]
+    title = f"{recipient}: {answer.flows:,} flows of {answer.subjects:,} people, {answer.denied:,} of them denied"
+    note = f"from {', '.join(answer.services) or 'nobody'}"
+    _show(
+        answer,
+        answer.completeness,
+        as_json,
+        Table(title, ["category", "flows", "denied", "people"], rows, note),
+    )
+
+
+def reach(
+    start: str, name: str, data_dir: Path, *, since: str, hops_max: int, as_of: str, known_at: str, as_json: bool
+) -> None:
+    """Show where data got to from one place.
+
+    Raises:
+        StoreError: there is no ledger, or it does not answer.
+        ConfigurationError: an instant is none.
+    """
+    from flowtrack.errors import ConfigurationError
+
+    begun = instant("--since", since)
+    if begun is None:
+        raise ConfigurationError("no instant to follow from", where="--since", help="say when the breach began")
+    question = Reach(
+        start=cast("Literal['dataset', 'service', 'recipient']", start),
+        name=name,
+        since=begun,
+        hops_max=hops_max,
+        as_of=instant("--as-of", as_of),
+        known_at=instant("--known-at", known_at),
+    )
+    with open_ledger(data_dir) as ledger:
+        answer = ledger.reach(question)
+    rows: Rows = [
+        [each.hops, each.kind, each.name, _some(each.categories), each.flows, each.subjects] for each in answer.reached
+    ]
+    title = f"From {start} {name}: data of {answer.subjects:,} people, {answer.pairs:,} of subject and category"
+    _show(
+        answer,
+        answer.completeness,
+        as_json,
+        Table(title, ["steps", "what", "name", "categories", "flows", "people"], rows),
+    )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_CELL_NAMES])
+    return f"{shown} and {len(names) - _CELL_NAMES} more" if len(names) > _CELL_NAMES else shown
+
+
+def _show(answer: Contract, completeness: CompleteUpTo, as_json: bool, *parts: Part) -> None:
+    if as_json:
+        sys.stdout.write(answer.model_dump_json(indent=2) + "\n")
+        return
+    Screen().show(*parts, completeness_of(completeness))
