@@ -172,7 +172,13 @@ def _define(store: Store, judge: Judge, known: RegistryDocument, drawn: list[Com
     rows = []
     for number, each in enumerate(drawn):
         event = Event.model_construct(
-            type=str(each.kind), source=f"/services/{each.service}", time=START, data=each.data
+            specversion="1.0",
+            id="",
+            source=f"/services/{each.service}",
+            type=str(each.kind),
+            subject="",
+            time=START,
+            data=each.data,
         )
         verdicts = [decider.decide(each.kind, event, view, instant_us(START)).categories for view in VIEWS]
         for found in (one for categories in verdicts for one in categories):

@@ -41,7 +41,7 @@ SELECT n, toUInt64({{subjects}} * pow({_CHANCE.format(number="n", salt=1)}, 1.5)
        {{start_ms}} + toInt64(n * ({{span_ms}} / {{events}})) AS known_ms,
        known_ms * 1000 - toInt64(1e9 * pow({_CHANCE.format(number="n", salt=3)}, 9) * 60) - 50000 AS happened_us,
        1 + sipHash64(whose, 4) % {{views}} AS view
-FROM (SELECT {{first}} + number AS n FROM numbers({{count}}))"""
+FROM (SELECT {{first}} + number AS n FROM numbers({{count}}))"""  # noqa: S608 - our own
 
 _COLUMNS = """
 INSERT INTO flows
@@ -52,8 +52,10 @@ INSERT INTO flows
 )"""
 
 _ROW = """
-SELECT its_subject, fromUnixTimestamp64Micro(happened_us, 'UTC'), lower(hex(sipHash128(n))), category, {revision},
-       {sign}, fromUnixTimestamp64Milli(known_ms + {later_ms}, 'UTC'), service, kind, purpose, basis, recipient,
+SELECT its_subject, fromUnixTimestamp64Micro(happened_us, 'UTC'), lower(hex(sipHash128(n))), category,
+       {revision} AS its_revision,
+       {sign} AS its_sign, fromUnixTimestamp64Milli(known_ms + {later_ms}, 'UTC'), service, kind, purpose,
+       basis, recipient,
        dataset, location, verdicts[{view}][place], '{{pack}}', 'bench@1', situations[{view}][place],
        if(carried[{view}][place] = 1, concat('r-', toString(whose)), ''), 0,
        lower(hex(sipHash128(intDiv(n, 3), 'c'))), facts, '', '', n % {{partitions}}, intDiv(n, {{partitions}}),
