@@ -89,19 +89,23 @@ def _ledger(folder: Path, rows: int) -> Iterator[tuple[Store, ClickHouseLedger]]
     with Store(settings) as store:
         store.migrate()
         if not whole.exists():
-            make(store, rows, lambda events: print(f"{rows:,}: {events:,} events made", file=sys.stderr))
+            make(store, rows, lambda events: sys.stderr.write(f"{rows:,}: {events:,} events made\n") and None)
             whole.touch()
         yield store, ClickHouseLedger(store, clock=lambda: datetime.now(UTC))
 
 
+_OF_FLOWS = "WHERE active AND database = currentDatabase() AND table = 'flows'"
+_SIZE = f"SELECT sum(bytes_on_disk), sum(rows) FROM system.parts {_OF_FLOWS}"  # noqa: S608 - our own
+_LONGEST = (
+    "SELECT sum(column_data_compressed_bytes + column_marks_bytes) "
+    f"FROM system.parts_columns {_OF_FLOWS} AND column = 'correlation_id'"  # noqa: S608 - our own
+)
+
+
 def _bytes_a_row(store: Store, rows: int) -> list[Figure]:
     """What the table takes on disk, projections and all; and without its longest column."""
-    where = "active AND database = currentDatabase() AND table = 'flows'"
-    size, count = store.rows(f"SELECT sum(bytes_on_disk), sum(rows) FROM system.parts WHERE {where}")[0]
-    column = "column_data_compressed_bytes + column_marks_bytes"
-    longest = store.rows(f"SELECT sum({column}) FROM system.parts_columns WHERE {where} AND column = 'correlation_id'")[
-        0
-    ][0]
+    size, count = store.rows(_SIZE)[0]
+    longest = store.rows(_LONGEST)[0][0]
     return [
         Figure(f"{rows:,}: bytes a row, with correlation ids", "B", (size / count,)),
         Figure(f"{rows:,}: bytes a row, without correlation ids", "B", ((size - longest) / count,), "<= 40"),

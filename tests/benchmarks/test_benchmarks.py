@@ -63,6 +63,15 @@ def test_deciding_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(WITHIN_S)
+def test_ledger_runs(tmp_path: Path) -> None:
+    """The benchmark of the ledger makes one, and tells bytes a row and what each question takes."""
+    names = names_of(tiny(tmp_path, "ledger"))
+    for question in ("trail", "overview", "blast radius", "books", "coverage", "what-if, other rules"):
+        assert any(f": {question}, wall p50" in name for name in names)
+    assert any("bytes a row" in name for name in names)
+
+
+@pytest.mark.timeout(WITHIN_S)
 def test_checker_runs_on_the_embedded_broker(tmp_path: Path) -> None:
     """The benchmark of the checker tells throughput by processor and by wall, and memory."""
     names = names_of(tiny(tmp_path, "checker", "--broker", "embedded"))

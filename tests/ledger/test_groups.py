@@ -12,8 +12,18 @@ from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.groups import OrphansAnswer, ReachAnswer, ReceivedAnswer, SituationsAnswer
 from flowtrack.audit.ledger import Ledger
-from flowtrack.audit.questions import Changed, Coverage, Orphans, Overview, Period, Reach, Received
-from flowtrack.audit.questions import Shapes, Situations, Touched
+from flowtrack.audit.questions import (
+    Changed,
+    Coverage,
+    Orphans,
+    Overview,
+    Period,
+    Reach,
+    Received,
+    Shapes,
+    Situations,
+    Touched,
+)
 from flowtrack.domain.decision import Decision
 from flowtrack.domain.facts import Facts, Particulars
 from flowtrack.domain.names import Basis, Kind, Verdict

@@ -32,12 +32,12 @@ DENIES = """
 @id("try") @clause("3.1") @reason("no_rule_permits")
 forbid ({principal}, action, resource in Category::"{category}") when {{ {when} }};
 """
-CATEGORY, PACK_REGISTRY = "vocabulary/category.yaml", "registry.yaml"
+CATEGORY = "vocabulary/category.yaml"
 
 
 def pack_with(**changed: str) -> Pack:
-    """The default pack with files changed; a name's underscores stand for its path."""
-    return load_pack({**FILES, **{name: text for name, text in changed.items()}})
+    """The default pack with files changed."""
+    return load_pack({**FILES, **changed})
 
 
 def rule(principal: str = "principal", category: str = "automatic.ip", when: str = "true") -> dict[str, str]:
@@ -129,7 +129,7 @@ def test_what_if_is_what_judging_every_event_says(name: str, day: SampleDay, led
     assert bool(flows) == (name != "the same")
 
 
-def test_changes_are_told_by_what_they_concern(day: SampleDay, ledger: MemoryLedger) -> None:
+def test_changes_are_told_by_what_they_concern(ledger: MemoryLedger) -> None:
     """By category, service and clause the same flows are counted, and the samples are of them."""
     answer = what_if(ledger, Period(), pack_with(**rule()), {OLD.label: OLD})
     by = {name: sum(each.flows for each in answer.changes if each.by == name) for name in ("category", "service")}
