@@ -96,10 +96,9 @@ def _ledger(folder: Path, rows: int) -> Iterator[tuple[Store, ClickHouseLedger]]
 
 _OF_FLOWS = "WHERE active AND database = currentDatabase() AND table = 'flows'"
 _SIZE = f"SELECT sum(bytes_on_disk), sum(rows) FROM system.parts {_OF_FLOWS}"  # noqa: S608 - our own
-_LONGEST = (
-    "SELECT sum(column_data_compressed_bytes + column_marks_bytes) "
-    f"FROM system.parts_columns {_OF_FLOWS} AND column = 'correlation_id'"
-)
+_LONGEST = f"""
+SELECT sum(column_data_compressed_bytes + column_marks_bytes)
+FROM system.parts_columns {_OF_FLOWS} AND column = 'correlation_id'"""  # noqa: S608 - our own
 
 
 def _bytes_a_row(store: Store, rows: int) -> list[Figure]:
