@@ -86,17 +86,15 @@ class Draft:
             ContractError: a decision with a situation that is not known is none.
         """
         known = self._numbers
-        met = {int(number, 16) for record in self.decisions for number in _SITUATION.findall(record.value or b"")}
-        unknown = met - known
-        if not unknown:
-            return
-        marks = [b'"situation":"%016x"' % number for number in unknown]
         for record in self.decisions:
-            if any(mark in (record.value or b"") for mark in marks):
-                item = decoded(decode_tracked, record)
-                if item.type == "decision":
-                    for part in item.categories:
-                        self._situation(item.pack, part, record, defined=False)
+            met = {int(number, 16) for number in _SITUATION.findall(record.value or b"")}
+            if met <= known:
+                continue
+            known |= met
+            item = decoded(decode_tracked, record)
+            if item.type == "decision":
+                for part in item.categories:
+                    self._situation(item.pack, part, record, defined=False)
 
     def consents(self) -> list[Planned]:
         """The consent records, a block a month."""
