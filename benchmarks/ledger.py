@@ -89,9 +89,13 @@ def _ledger(folder: Path, rows: int) -> Iterator[tuple[Store, ClickHouseLedger]]
     with Store(settings) as store:
         store.migrate()
         if not whole.exists():
-            make(store, rows, lambda events: sys.stderr.write(f"{rows:,}: {events:,} events made\n") and None)
+            make(store, rows, lambda events: _say(rows, events))
             whole.touch()
         yield store, ClickHouseLedger(store, clock=lambda: datetime.now(UTC))
+
+
+def _say(rows: int, events: int) -> None:
+    sys.stderr.write(f"{rows:,}: {events:,} events made\n")
 
 
 _OF_FLOWS = "WHERE active AND database = currentDatabase() AND table = 'flows'"

@@ -180,7 +180,7 @@ def _define(store: Store, judge: Judge, known: RegistryDocument, drawn: list[Com
             time=START,
             data=each.data,
         )
-        verdicts = [decider.decide(each.kind, event, view, instant_us(START)).categories for view in VIEWS]
+        verdicts = [decider.answer(each.kind, event, view, instant_us(START)).named().categories for view in VIEWS]
         for found in (one for categories in verdicts for one in categories):
             if found.situation is not None:
                 judged[int(found.judged.situation_id, 16)] = (found.judged, attributes(found.situation))

@@ -194,7 +194,6 @@ def told(model: Model, question: Question) -> dict[str, Any]:
             name: (
                 sum(flow.recipient == name for flow, _ in shares),
                 sum(flow.recipient == name and answer.verdict is Verdict.DENY for flow, answer in shares),
-                len({flow.subject for flow, _ in shares if flow.recipient == name}),
             )
             for name in {flow.recipient for flow, _ in shares}
         },
@@ -232,7 +231,7 @@ def asked(ledger: Ledger, question: Question) -> dict[str, Any]:
         "trails": trails,
         "kinds": {(each.kind, each.verdict): each.events for each in overview.by_kind},
         "categories": {(each.category, each.verdict): each.flows for each in overview.by_category},
-        "parties": {each.recipient: (each.flows, each.denied, each.subjects) for each in overview.parties},
+        "parties": {each.recipient: (each.flows, each.denied) for each in overview.parties},
         "coverage": {(each.pack, each.rule, each.verdict): each.flows for each in coverage.rules},
         "events": overview.events,
         "flows": overview.flows,
