@@ -40,7 +40,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--compaction", action="store_true", help="the consents topic is compacted meanwhile")
     parser.add_argument("--rules", action="store_true", help="packs and registry change meanwhile")
     parser.add_argument("--disks", action="store_true", help="checkers keep snapshots, on disks that fail")
-    parser.add_argument("--zombie-sinks", action="store_true", help="a sink may lose its partitions before it writes")
     parser.add_argument("--steps", type=int, help="disturbed steps, of a run that was printed")
     parser.add_argument("--kept", help="arrivals of the day that happen, likewise: numbers and commas")
     parser.add_argument("--turn", type=int, default=0, help="course of events, likewise")
@@ -57,7 +56,6 @@ def _plot(options: argparse.Namespace, seed: int) -> Plot:
         compaction=options.compaction,
         rules=options.rules,
         disks=options.disks,
-        zombie_sinks=options.zombie_sinks,
         disturbed_steps=options.steps,
         kept=None if options.kept is None else tuple(int(index) for index in options.kept.split(",")),
         turn=options.turn,
@@ -81,7 +79,6 @@ def _show(plot: Plot, laws: list[str], *, shrink: bool) -> None:
         *(["--compaction"] if small.compaction else []),
         *(["--rules"] if small.rules else []),
         *(["--disks"] if small.disks else []),
-        *(["--zombie-sinks"] if small.zombie_sinks else []),
     ]
     kept = ",".join(map(str, small.kept or ()))
     _say(

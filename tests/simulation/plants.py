@@ -23,6 +23,7 @@ from flowtrack.tracking.snapshot import Snapshot, decoded
 from flowtrack.tracking.state import PartitionState
 from flowtrack.wire.keys import parse_consent_key
 from tests.simulation import disks
+from tests.simulation.planned import PlannedWorker
 from tests.simulation.worker import Steps, Worker
 from tests.simulation.world import Logic
 
@@ -225,6 +226,35 @@ class _ForgetsToRewind(Worker):
         yield from ()
 
 
+class _RedoesNothing(PlannedWorker):
+    """A new owner takes what was promised for done."""
+
+    def _read_share(self, place: Place) -> list[Record]:
+        del place
+        return []
+
+
+class _HasAllTheTime(PlannedWorker):
+    """An insert may come as late as it likes."""
+
+    def _deadline_ms(self) -> int:
+        return 1 << 60
+
+
+class _RedoesUnderItsOwnToken(LedgerWriter):
+    """Whoever redoes a share names the blocks anew."""
+
+    def redo(self, partition: int, records: Sequence[Record], intent: Intent) -> list[Output]:
+        return super().redo(partition, records, intent._replace(token=f"{self._run}:{intent.token}"))
+
+
+class _NeverLooksBeforeARedo(LedgerWriter):
+    """A share that is redone goes under a token of its own at once."""
+
+    def redo(self, partition: int, records: Sequence[Record], intent: Intent) -> list[Output]:
+        return self._write(self._drafted(records), intent._replace(token=f"{intent.token}:{partition}"))
+
+
 class _FencesNobody(MemoryBroker):
     """Whoever has been given up may still commit."""
 
@@ -302,10 +332,10 @@ class Plant(NamedTuple):
 
 def plants() -> Iterator[Plant]:
     """All of them."""
-    yield Plant("commits before inserting", Logic(writer=_CommitsBeforeInserting))
+    yield Plant("commits before inserting", Logic(writer=_CommitsBeforeInserting), transactional=False)
     yield Plant("marks as held before inserting", Logic(writer=_MarksBeforeInserting))
-    yield Plant("never looks what is there", Logic(writer=_NeverLooks))
-    yield Plant("uses tokens of an earlier life", Logic(writer=_ReusesTokens))
+    yield Plant("never looks what is there", Logic(writer=_NeverLooks), transactional=False)
+    yield Plant("uses tokens of an earlier life", Logic(writer=_ReusesTokens), transactional=False)
     yield Plant("forgets to undo", Logic(checker=_ForgetsToUndo))
     yield Plant("announces situations once", Logic(checker=_AnnouncesOnce))
     yield Plant("keeps revoked state", Logic(checker=_KeepsRevokedState))
@@ -321,6 +351,10 @@ def plants() -> Iterator[Plant]:
     yield Plant("loads no state", Logic(worker=_LoadsNoState))
     yield Plant("reads what is aborted", Logic(worker=_ReadsWhatIsAborted))
     yield Plant("forgets to rewind", Logic(worker=_ForgetsToRewind))
+    yield Plant("takes promises for done", Logic(sink=_RedoesNothing))
+    yield Plant("inserts without a deadline", Logic(sink=_HasAllTheTime))
+    yield Plant("redoes under its own token", Logic(writer=_RedoesUnderItsOwnToken))
+    yield Plant("redoes without looking", Logic(writer=_NeverLooksBeforeARedo))
     yield Plant("fences no zombie", Logic(broker=_FencesNobody))
     yield Plant("marks with < for <=", Logic(), patch=Patch(PartitionState, "reaches_back", _strictly_before))
     yield Plant("forgets what was replaced", Logic(), patch=Patch(PartitionState, "add", _from_the_new_instant))

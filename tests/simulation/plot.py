@@ -20,7 +20,6 @@ class Plot:
         compaction: whether the consents topic is compacted while the platform runs.
         rules: whether packs and registry change meanwhile.
         disks: whether checkers keep snapshots, on disks to which things happen.
-        zombie_sinks: whether a sink may lose its partitions between fetching a batch and writing it.
         disturbed_steps: how long things go wrong; none for as long as the seed says.
         kept: which arrivals of the day happen; none for all.
         turn: another course of events over the same day.
@@ -31,7 +30,6 @@ class Plot:
     compaction: bool = False
     rules: bool = False
     disks: bool = False
-    zombie_sinks: bool = False
     disturbed_steps: int | None = None
     kept: tuple[int, ...] | None = None
     turn: int = 0

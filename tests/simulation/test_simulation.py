@@ -21,9 +21,6 @@ RUNS = int(os.environ.get("FLOWTRACK_TEST_SIMULATIONS", "2000"))
 PARTS = 4
 """So that several processes can share the search."""
 
-# What the simulator has found in the logic and is not mended yet: law, and why it breaks.
-UNFENCED = "a sink that slept through its eviction writes what it fetched: nothing fences its insert"
-
 
 def _unknown(plots: list[Plot], *laws: str) -> list[str]:
     return [
@@ -36,7 +33,10 @@ def _unknown(plots: list[Plot], *laws: str) -> list[str]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_laws_hold_exactly_once(part: int) -> None:
-    """With transactions nothing is lost, twice, out of order, miscounted or judged otherwise than undisturbed."""
+    """With transactions nothing is lost, twice, out of order, miscounted or judged otherwise than undisturbed.
+
+    Sinks wake up after others have taken their partitions, and what they sent to the store arrives when it likes.
+    """
     assert not _unknown([Plot(1417), *(Plot(seed) for seed in range(part, RUNS, PARTS))])
 
 
@@ -72,21 +72,6 @@ def test_laws_hold_while_the_consents_are_compacted() -> None:
             *(Plot(seed, compaction=True) for seed in range(RUNS // 8)),
         ]
     )
-
-
-@pytest.mark.parametrize(
-    ("plot", "law", "why"),
-    [
-        (Plot(318, zombie_sinks=True), "every event stands once", UNFENCED),
-    ],
-    ids=["zombie-sink"],
-)
-def test_what_was_found_is_mended(plot: Plot, law: str, why: str) -> None:
-    """The plots in which the simulator found the logic wrong break no law any more."""
-    found = outcome(plot)
-    assert {broken.law for broken in found} <= {law}
-    if found:
-        pytest.xfail(why)
 
 
 def test_a_seed_runs_the_same_again() -> None:

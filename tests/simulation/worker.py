@@ -115,8 +115,12 @@ class Worker:
                 continue
             yield "fetched"
             yield from self._work(batch)
+        yield from self._leave()
+
+    def _leave(self) -> Steps:
         self._give_up()
         self.member.leave()
+        yield "left"
         raise Ended
 
     def _work(self, batch: Batch) -> Steps:

@@ -21,9 +21,10 @@ from flowtrack.tracking.rulebook import Rulebook
 from flowtrack.tracking.succession import judged_beyond
 from tests.simulation.day import FIRST_ARRIVAL_MS, PARTITIONS, Arrival, closing_events, is_poison
 from tests.simulation.disks import Disk
+from tests.simulation.planned import PlannedWorker
 from tests.simulation.plot import Plot
 from tests.simulation.rules import CONTROL, Following, first_rules, in_the_end, rulebook
-from tests.simulation.stores import UncertainLedger
+from tests.simulation.stores import FAULTS, LATE, Request, UncertainLedger
 from tests.simulation.worker import Ended, Job, Worker
 
 CALM_STEPS_MAX = 4_000
@@ -47,6 +48,7 @@ class Logic:
     writer: type[LedgerWriter] = LedgerWriter
     alerter: type[Alerter] = Alerter
     worker: type[Worker] = Worker
+    sink: type[PlannedWorker] = PlannedWorker
     broker: type[MemoryBroker] = MemoryBroker
 
 
@@ -59,7 +61,7 @@ class World:
         self.day = self.plot.day()
         self.now_ms = FIRST_ARRIVAL_MS
         self.broker = logic.broker({str(t): n for t, n in _TOPICS.items()}, lambda: self.now_ms)
-        self.ledger = UncertainLedger()
+        self.ledger = UncertainLedger(self._clock)
         self.told: list[Alert] = []
         self.arrived: list[Record] = []
         self.judged: list[tuple[Record, int]] = []
@@ -83,7 +85,7 @@ class World:
         transactional = self.plot.transactional
         self.jobs = (
             Job("checker", (Topic.EVENTS, Topic.CONSENTS), transactional, Topic.CONSENTS),
-            Job("sink", (Topic.DECISIONS, Topic.DEADLETTERS, Topic.ALERTS), transactional=False),
+            Job("sink", (Topic.DECISIONS, Topic.DEADLETTERS, Topic.ALERTS), transactional),
             Job("alerter", (Topic.FINDINGS,), transactional),
         )
 
@@ -147,6 +149,7 @@ class World:
         self._say("calm")
         self._disturbed = False
         self.ledger.faults.clear()
+        self._let_arrive(list(self.ledger.on_the_way))
         for worker in self.workers:
             worker.asleep = False
         for worker in list(self.dead):
@@ -226,7 +229,9 @@ class World:
             checker = self._checker(name)
             worker = self.logic.worker(self, job, name, checker, checker.quarantine)
         elif job.kind == "sink":
-            worker = self.logic.worker(self, job, name, self.logic.writer(self.ledger, name))
+            writer = self.logic.writer(self.ledger, name)
+            kind = self.logic.worker if self.embedded else self.logic.sink
+            worker = kind(self, job, name, writer)
         else:
             alerter = self.logic.alerter(self.told.extend, clock=self._clock, recall=self._recall)
             worker = self.logic.worker(self, job, name, alerter)
@@ -331,13 +336,18 @@ class World:
     def _disturb(self) -> None:
         disk = ("disk",) * 3 if self.plot.disks else ()
         what = self._chance.choice(
-            (*("kill", "sleep", "wake", "give up", "store") * 2, "expire", "start", "stop", "clock", "compact", *disk)
+            (
+                *("kill", "sleep", "wake", "give up", "store") * 2,
+                *("expire", "start", "stop", "clock", "compact", "arrives", *disk),
+            )
         )
         self._say(what)
         if what == "store":
-            self.ledger.faults.append(self._chance.choice(["before", "after", "lost", "dies before", "dies after"]))
+            self.ledger.faults.append(self._chance.choice(FAULTS if self.embedded else FAULTS + LATE))
         elif what == "clock":
-            self.now_ms += self._chance.choice([60_000, 7_200_000])
+            self._jump()
+        elif what == "arrives":
+            self._let_arrive(self.ledger.on_the_way[:1])
         elif what == "compact" and self.plot.compaction:
             self.broker.compact((Topic.CONSENTS, self._chance.randrange(PARTITIONS)))
             for place in CONTROL:
@@ -351,6 +361,17 @@ class World:
         elif self.workers and what in {"kill", "sleep", "wake", "stop"}:
             self._strike(what, self._chance.choice(self.workers))
 
+    def _jump(self) -> None:
+        """Let time pass: longer than any insert has leave for, and more blocks than tokens are remembered of."""
+        self.now_ms += self._chance.choice([60_000, 7_200_000])
+        if not self.embedded:
+            self.ledger.forgets_tokens()
+
+    def _let_arrive(self, requests: Sequence[Request]) -> None:
+        for request in requests:
+            self._say("arrives", request.token)
+            self.ledger.arrives(request)
+
     def _strike(self, what: str, worker: Worker) -> None:
         self._say(what, worker.name)
         if what == "kill":
@@ -361,7 +382,7 @@ class World:
             worker.asleep = False
         else:
             worker.asleep = True
-            if self.broker.is_member(worker.member) and self._may_be_given_up(worker) and self._chance.random() < 0.5:
+            if self.broker.is_member(worker.member) and self.plot.transactional and self._chance.random() < 0.5:
                 self._say("gives up", worker.name)  # for longer than its session lasts
                 self.broker.evict(worker.member)
                 self._start(worker.job)
@@ -388,15 +409,9 @@ class World:
         elif what == "expire" and worker.job.transactional:
             self._say("expires", worker.name)
             self.broker.expire(worker.name)
-        elif self._may_be_given_up(worker):
+        elif self.plot.transactional:
             self._say("gives up", worker.name)
             self.broker.evict(worker.member)
-
-    def _may_be_given_up(self, worker: Worker) -> bool:
-        if not self.plot.transactional:
-            return False
-        unwritten = worker.at in {"fetched", "refused", "closed, and not told"}
-        return self.plot.zombie_sinks or worker.job.kind != "sink" or not unwritten
 
     def _say(self, what: str, about: object = "") -> None:
         if self._trace is not None:

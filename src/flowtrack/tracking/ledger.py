@@ -33,8 +33,9 @@ from flowtrack.tracking.rows import Block
 
 SINK_TOPICS = (Topic.DECISIONS, Topic.DEADLETTERS, Topic.ALERTS, Topic.POLICIES, Topic.REGISTRY)
 """What the sink reads."""
-TAIL_MS = 3_600_000
-"""How far before the first record of a partition its latest offsets are read back: a checker repeats a batch."""
+TAIL_MS = 86_400_000
+"""How far before the oldest record of a partition its offsets are read back: a checker repeats a batch, perhaps only
+after the machine has slept."""
 _TOKENS_MAX = 8
 """Tokens that were taken, one after the other, without the block being there: then something else is wrong."""
 _EXACT = frozenset({rows.CONSENTS, rows.FLOWS})
@@ -194,7 +195,7 @@ class LedgerWriter:
             return []
         draft = self._drafted(records)
         share = Share.of(records)
-        self._insert_harmless(draft, intent)
+        self._insert_harmless(draft, intent, f":{partition}")
         for planned in draft.consents():
             self._see_to(rows.CONSENTS, planned.month, share, intent, planned.block)
         repeats = self._repeats(draft.decisions)
@@ -241,6 +242,7 @@ class LedgerWriter:
         draft = self._drafted(records)
         self._batches += 1
         try:
+            self._look_back(records)
             self._drop_repeats(draft)
             return self._write(draft, Intent(f"{self._run}:{self._batches}", 0))
         except BaseException:
@@ -258,15 +260,23 @@ class LedgerWriter:
         draft.decisions[:] = kept
         draft.keep_consents(lambda record, place, offset: self._is_new(rows.CONSENTS, record, place, offset))
 
+    def _look_back(self, records: Sequence[Record]) -> None:
+        """Ask what the ledger holds of partitions of decisions, from before the oldest record of a batch."""
+        oldest: dict[int, int] = {}
+        for record in records:
+            if record.topic == Topic.DECISIONS and record.partition not in self._held:
+                oldest[record.partition] = min(record.timestamp_ms, oldest.get(record.partition, record.timestamp_ms))
+        for partition, oldest_ms in oldest.items():
+            since_ms = oldest_ms - TAIL_MS
+            self._held[partition] = {
+                each: self._store.held(each, partition, since_ms) for each in (rows.FLOWS, rows.CONSENTS)
+            }
+
     def _is_new(self, table: str, record: Record, place: Place, offset: int) -> bool:
-        held = self._held.get(record.partition)
-        if held is None:
-            since_ms = record.timestamp_ms - TAIL_MS
-            held = {each: self._store.held(each, record.partition, since_ms) for each in (rows.FLOWS, rows.CONSENTS)}
-            self._held[record.partition] = held
-        have = held[table].get(place)
+        held = self._held[record.partition][table]
+        have = held.get(place)
         if have is None:
-            have = held[table][place] = Offsets()
+            have = held[place] = Offsets()
         return have.take(offset)
 
     # -- both ------------------------------------------------------------------------------------------------------
@@ -291,9 +301,10 @@ class LedgerWriter:
         self._situations = draft.situations
         return self._amend(draft.markers, intent)
 
-    def _insert_harmless(self, draft: Draft, intent: Intent) -> None:
+    def _insert_harmless(self, draft: Draft, intent: Intent, share: str = "") -> None:
+        """Insert what may be there more than once; each share that is redone has a token of its own."""
         for block in draft.harmless():
-            self._store.insert(block, _token(intent, block.table, 0), intent.deadline_ms)
+            self._store.insert(block, _token(intent, block.table, 0) + share, intent.deadline_ms)
 
     def _repeats(self, decisions: Sequence[Record]) -> frozenset[tuple[int, int]]:
         """Which of a batch's decisions are on services' own repeats; one look at the ledger."""
