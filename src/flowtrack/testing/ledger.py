@@ -39,6 +39,10 @@ from flowtrack.tracking import rows as tables
 from flowtrack.tracking.draft import Situation
 from flowtrack.tracking.records import Topic
 
+_SAID = (
+    *("subject", "record", "event_id", "kind", "state", "valid_from"),
+    *("expires", "scope", "notice", "method", "country"),
+)
 _ALERT_FIELDS = tuple(name for name in Alert.model_fields if not name.endswith("_at"))
 
 
@@ -68,7 +72,7 @@ class MemoryLedger(MemoryAmendments, MemoryGroups):
         """Give a subject's trail; who asked is written down first."""
         self.audit_log.append(Asked(self._clock(), asker, "trail", question.subject))
         flows = [row for row in self._flows(question) if row["subject"] == question.subject]
-        consents = [row for row in self._consents() if row["subject"] == question.subject]
+        consents = [row for row in self._consents(question.known_at) if row["subject"] == question.subject]
         return TrailAnswer(
             subject=question.subject,
             as_of=question.as_of,
@@ -217,11 +221,15 @@ class MemoryLedger(MemoryAmendments, MemoryGroups):
                 asserted[key] = row
         return [row for key, row in asserted.items() if balance[key] > 0]
 
-    def _consents(self) -> list[Row]:
-        first: dict[tuple[str, str], Row] = {}
+    def _consents(self, known_at: datetime | None = None) -> list[Row]:
+        """Each record as it was said last, known since that was said first."""
+        last: dict[tuple[str, ...], Row] = {}
+        said: dict[tuple[Any, ...], int] = {}
         for row in sorted(self.tables[tables.CONSENTS], key=lambda r: (r["recorded_at"], r["decision_offset"])):
-            first.setdefault((row["source"], row["event_id"]), row)
-        return list(first.values())
+            if known_at is None or row["recorded_at"] * 1000 <= instant_us(known_at):
+                first_at = said.setdefault(tuple(row[name] for name in _SAID), row["recorded_at"])
+                last[row["subject"], row["record"], row["event_id"]] = {**row, "recorded_at": first_at}
+        return list(last.values())
 
     def _completeness(self) -> CompleteUpTo:
         newest: dict[tuple[str, int], int] = {}
@@ -231,7 +239,9 @@ class MemoryLedger(MemoryAmendments, MemoryGroups):
         if not newest:
             return CompleteUpTo()
         epoch = max(newest, key=newest.__getitem__)[0]
-        return CompleteUpTo(complete_up_to=from_us(min(ms for (of, _), ms in newest.items() if of == epoch) * 1000))
+        at_ms = min(ms for (of, _), ms in newest.items() if of == epoch)
+        judging = [job.recorded_at_ms - 1 for job in self._jobs.values() if not job.done]
+        return CompleteUpTo(complete_up_to=from_us(min([at_ms, *judging]) * 1000))
 
 
 def _within(row: Row, question: TwoTimes, happened: str) -> bool:

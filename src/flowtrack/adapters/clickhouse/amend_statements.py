@@ -114,14 +114,6 @@ SELECT epoch, decision_partition, decision_offset, toUnixTimestamp64Milli(record
 FROM rejudging WHERE epoch = {epoch:String}
 ORDER BY steps DESC LIMIT 1 BY decision_partition, decision_offset"""
 
-JOBS_PENDING: Final = """
-SELECT toUnixTimestamp64Milli(min(since)) FROM
-(
-    SELECT any(recorded_at) AS since FROM rejudging GROUP BY epoch, decision_partition, decision_offset
-    HAVING argMax(done, steps) = 0
-)
-HAVING count() > 0"""
-
 BODIES: Final = """
 SELECT body FROM documents WHERE kind = {kind:String} AND name = {name:String} AND removed = 0
 ORDER BY recorded_at DESC"""

@@ -11,6 +11,8 @@ from flowtrack.domain.instants import from_us
 def completeness(store: Store, lag_records: int | None) -> CompleteUpTo:
     """All partitions have come at least as far as the slowest; without lag, as far as the newest row.
 
+    While something is judged anew, answers are complete up to right before it was learned.
+
     Args:
         store: open.
         lag_records: decisions that are not in the ledger yet; None where that is not known.
@@ -21,4 +23,6 @@ def completeness(store: Store, lag_records: int | None) -> CompleteUpTo:
     epoch = newest[-1][0]
     of_epoch = [at_ms for its, _, at_ms in newest if its == epoch]
     at_ms = of_epoch[-1] if lag_records == 0 else of_epoch[0]
+    for (judging_ms,) in store.rows(sql.JUDGING_SINCE):  # what was learned then has not reached every row yet
+        at_ms = min(at_ms, judging_ms - 1)
     return CompleteUpTo(complete_up_to=from_us(at_ms * 1000), lag_records=lag_records)

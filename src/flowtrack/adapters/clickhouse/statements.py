@@ -22,7 +22,7 @@ _KNOWN_AT = "recorded_at <= fromUnixTimestamp64Micro({known_at:Int64}, 'UTC')"
 def when(
     statement: str, as_of: datetime | None, known_at: datetime | None, *, happened: str = "happened_at"
 ) -> tuple[str, dict[str, int]]:
-    """Fill a statement's `{when}`, and give the parameters that it needs then.
+    """Fill a statement's `{when}`, its `{known}` where it asks for that time apart, and give the parameters.
 
     Args:
         statement: one of this module's, with `{when}` where a condition stands.
@@ -35,9 +35,10 @@ def when(
         conditions.append(_AS_OF[happened])
         parameters["as_of"] = instant_us(as_of)
     if known_at is not None:
-        conditions.append(_KNOWN_AT)
+        conditions += [_KNOWN_AT] if "{known}" not in statement else []
         parameters["known_at"] = instant_us(known_at)
-    return statement.replace("{when}", " AND ".join(conditions)), parameters
+    known = "1" if known_at is None else _KNOWN_AT
+    return statement.replace("{when}", " AND ".join(conditions)).replace("{known}", known), parameters
 
 
 TRAIL: Final = """
@@ -57,12 +58,27 @@ SELECT pack, situation, severity, rules, clauses, reasons, notes, gaps FROM judg
 WHERE (pack, situation) IN (SELECT DISTINCT pack, toUInt64(situation) FROM flows WHERE subject = {subject:UUID})
 ORDER BY defined DESC LIMIT 1 BY pack, situation"""
 
+# Of a record that came again under its ids the last state counts, as for the checker; it is known since it was said
+# first, since a new broker is given all records once more.
 TRAIL_CONSENTS: Final = """
-SELECT event_id, record, kind, state, toUnixTimestamp64Micro(valid_from) AS valid_us,
-       toUnixTimestamp64Milli(recorded_at) AS recorded_ms, toUnixTimestamp64Micro(expires) AS expires_us,
-       scope, notice
-FROM consents WHERE subject = {subject:UUID} AND {when}
-ORDER BY recorded_at, decision_offset LIMIT 1 BY source, event_id"""
+SELECT event_id, record, kind, state, valid_us, recorded_ms, expires_us, scope, notice FROM
+(
+    SELECT event_id, record, kind, state, valid_from, toUnixTimestamp64Micro(valid_from) AS valid_us,
+           toUnixTimestamp64Milli(min(recorded_at)) AS recorded_ms, toUnixTimestamp64Micro(expires) AS expires_us,
+           scope, notice
+    FROM consents WHERE subject = {subject:UUID} AND {known}
+    GROUP BY event_id, record, kind, state, valid_from, expires, scope, notice, method, country
+    ORDER BY max((recorded_at, decision_offset)) DESC LIMIT 1 BY record, event_id
+)
+WHERE {when}"""
+
+JUDGING_SINCE: Final = """
+SELECT toUnixTimestamp64Milli(min(since)) FROM
+(
+    SELECT any(recorded_at) AS since FROM rejudging GROUP BY epoch, decision_partition, decision_offset
+    HAVING argMax(done, steps) = 0
+)
+HAVING count() > 0"""
 
 ALERTS: Final = """
 SELECT identity, state, what, title, severity, service, recipient, purpose, categories, clauses, reasons, gaps,
@@ -89,8 +105,12 @@ LIMIT {limit:UInt32}"""
 CONSENTS: Final = """
 SELECT lower(replaceAll(toString(subject), '-', '')) AS subject, kind, toUnixTimestamp64Micro(valid_from) AS valid_us,
        source, event_id, record, state, scope, notice, toUnixTimestamp64Micro(expires) AS expires_us, method, country
-FROM consents WHERE startsWith(toString(subject), {digit:String})
-ORDER BY recorded_at, decision_offset LIMIT 1 BY source, event_id"""
+FROM
+(
+    SELECT * FROM consents WHERE startsWith(toString(subject), {digit:String})
+    ORDER BY recorded_at DESC, decision_offset DESC LIMIT 1 BY subject, record, event_id
+)
+ORDER BY recorded_at, decision_offset"""
 
 DOCUMENTS: Final = """
 SELECT kind, name, toUnixTimestamp64Micro(valid_from) AS valid_us, toUnixTimestamp64Milli(recorded_at) AS recorded_ms,
