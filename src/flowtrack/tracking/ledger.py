@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import groupby
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -320,18 +321,19 @@ class LedgerWriter:
         """Act on a batch's markers, everything else of it being in the ledger, and go on with what is under way.
 
         A marker touches what stands before it on its partition, so it does not matter that later rows are there too.
+        But they are acted on in order: what consents change stands before rules that change after them are begun, since
+        consents that follow those are judged on top of both.
         """
         if self._amender is None:
             return []
-        by_partition: dict[int, list[tuple[Marker, Record]]] = {}
-        for marker, record in markers:
-            if marker.cause == "consent":
-                by_partition.setdefault(record.partition, []).append((marker, record))
-            else:
-                self._amender.begin(marker, record)
         outputs: list[Output] = []
-        for partition in sorted(by_partition):
-            outputs += self._amend_partition(self._amender, by_partition[partition], intent)
+        ordered = sorted(markers, key=lambda each: (each[1].partition, each[1].offset))
+        for (_, cause), run in groupby(ordered, key=lambda each: (each[1].partition, each[0].cause)):
+            if cause == "consent":
+                outputs += self._amend_partition(self._amender, list(run), intent)
+            else:
+                for marker, record in run:
+                    self._amender.begin(marker, record)
         return outputs + self._amender.step()
 
     def _amend_partition(self, amender: Amender, markers: list[tuple[Marker, Record]], intent: Intent) -> list[Output]:
