@@ -59,7 +59,7 @@ def test_a_planted_repeat_is_found(both: Both) -> None:
     found = outcome(both, 2)
     assert not found.balanced
     assert (found.missing, found.repeated_rows) == (0, 1)
-    assert "more than once" in found.advice[0]
+    assert "more than once (offsets 1)" in found.advice[0]
 
 
 def test_an_offset_with_both_is_found(both: Both) -> None:
@@ -68,6 +68,7 @@ def test_an_offset_with_both_is_found(both: Both) -> None:
     found = outcome(both, 2)
     assert not found.balanced
     assert found.partitions[0].doubled == 1
+    assert "a decision and a dead letter (1)" in found.advice[0]
 
 
 def test_what_is_in_flight_is_not_missing(both: Both) -> None:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from flowtrack.audit.answers import BooksAnswer, PartitionBooks, Range
 from flowtrack.domain.model import Contract
 
+_RANGES_TOLD = 3
+
 
 class GroupProgress(NamedTuple):
     """How far a consumer group has come in one partition; both are offsets of the next record.
@@ -46,7 +48,9 @@ class PartitionReconciliation(Contract):
     missing_ranges: list[Range]
     doubled: int
     """Offsets that have a decision and a dead letter."""
+    doubled_ranges: list[Range] = []
     repeated_rows: int
+    repeated_ranges: list[Range] = []
     beyond: int
     """Offsets in the ledger that the checker has not committed: read again, and judged again, after a restart."""
     balanced: bool
@@ -147,7 +151,9 @@ def _partition(
         missing=missing,
         missing_ranges=ranges if missing else [],
         doubled=held.both,
+        doubled_ranges=held.both_at,
         repeated_rows=held.repeated_rows,
+        repeated_ranges=held.repeated_at,
         beyond=beyond,
         balanced=not (missing or held.both or held.repeated_rows),
     )
@@ -181,21 +187,23 @@ def _advice(partitions: list[PartitionReconciliation], unknown: list[int]) -> li
     advice = []
     for part in partitions:
         if part.missing:
-            where = ", ".join(f"{r.first} to {r.last}" for r in part.missing_ranges[:3]) or "beyond what was listed"
             advice.append(
                 f"partition {part.partition}: {part.missing} offsets have neither decision nor dead letter "
-                f"({where}): look there in flowtrack.decisions; offsets of transaction markers, where producers of "
-                f"events use transactions, are no records; else set the sink's group back to before them"
+                f"({_where(part.missing_ranges)}): look there in flowtrack.decisions; offsets of transaction markers, "
+                f"where producers of events use transactions, are no records; else set the sink's group back to before "
+                f"them"
             )
         if part.repeated_rows:
             advice.append(
-                f"partition {part.partition}: {part.repeated_rows} rows stand more than once: stop the sink, and "
+                f"partition {part.partition}: {part.repeated_rows} rows stand more than once (offsets "
+                f"{_where(part.repeated_ranges)}): stop the sink, and "
                 f"find out whether two sinks of different groups wrote to this ledger"
             )
         if part.doubled:
             advice.append(
-                f"partition {part.partition}: {part.doubled} offsets have a decision and a dead letter: the checker "
-                f"judged them differently after a restart; compare its versions"
+                f"partition {part.partition}: {part.doubled} offsets have a decision and a dead letter "
+                f"({_where(part.doubled_ranges)}): the checker judged them differently after a restart; compare its "
+                f"versions"
             )
         if part.in_flight:
             advice.append(f"partition {part.partition}: {part.in_flight} events are in flight: ask again in a moment")
@@ -209,3 +217,9 @@ def _advice(partitions: list[PartitionReconciliation], unknown: list[int]) -> li
         for number in unknown
     ]
     return advice
+
+
+def _where(ranges: list[Range]) -> str:
+    """The first of some ranges of offsets, in words."""
+    told = ", ".join(f"{r.first} to {r.last}" if r.last > r.first else str(r.first) for r in ranges[:_RANGES_TOLD])
+    return told or "beyond what was listed"
