@@ -38,6 +38,11 @@ for _name in [name for name in os.environ if name.startswith("FLOWTRACK_")]:
         del os.environ[_name]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the runtime's tests first: they measure the memory of their own process too, and open a ledger in it."""
+    items.sort(key=lambda item: "tests/runtime/" not in item.nodeid)
+
+
 def _reason_of(report: pytest.TestReport) -> str:
     """The reason that a skipped test gave, without the place it stood at."""
     if isinstance(report.longrepr, tuple):

@@ -115,10 +115,13 @@ def _judged(settings: KafkaSettings, partition: int, books: Books) -> tuple[dict
 
 
 def _ledger(store: Store, partition: int, judged: dict[Place, bytes], books: Books) -> None:
-    """Hold the ledger's first assertions against what the checkers wrote, row for row."""
+    """Hold the ledger's first rows against what the checkers wrote, row for row.
+
+    A repeat by the service that was killed stands with sign 0: it has its offset, and counts nowhere.
+    """
     statement = (
         "SELECT source_offset, subject, event_id, category, verdict, consent FROM flows "
-        "WHERE source_partition = {partition:UInt32} AND revision = 0 AND sign = 1"
+        "WHERE source_partition = {partition:UInt32} AND revision = 0 AND sign >= 0"
     )
     rows: dict[Place, list[tuple[str, ...]]] = {}
     for offset, subject, *row in store.rows(statement, partition=partition):

@@ -45,7 +45,7 @@ def clock() -> datetime:
     return datetime(2026, 4, 1, tzinfo=UTC)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The directory of this process's one engine, kept open: each test has a database of its own in it."""
     directory = tmp_path_factory.mktemp("store")
@@ -53,7 +53,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield directory
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def front(engine: Path) -> Iterator[HttpFront]:
     """The same engine over HTTP; a test that orders faults takes one of its own (`own_front`)."""
     with HttpFront(engine) as front:

@@ -67,7 +67,7 @@ def clauses(
 
 @app.command()
 def whatif(
-    folder: Annotated[Path, typer.Argument(metavar="NEWPACK", help="Folder of the pack to judge by.")],
+    newpack: Annotated[Path, typer.Argument(help="Folder of the pack to judge by.")],
     since: Annotated[str, typer.Option(help="What happened at this instant or later (ISO 8601 with zone).")] = "",
     until: Annotated[str, typer.Option(help="What happened before this instant (ISO 8601 with zone).")] = "",
     known_at: Annotated[str, typer.Option(help="What was known at this instant (ISO 8601 with zone).")] = "",
@@ -82,7 +82,7 @@ def whatif(
 
     limits = fail_above or []
     raise typer.Exit(
-        run(folder, data_dir, since=since, until=until, known_at=known_at, fail_above=limits, as_json=json)
+        run(newpack, data_dir, since=since, until=until, known_at=known_at, fail_above=limits, as_json=json)
     )
 
 
