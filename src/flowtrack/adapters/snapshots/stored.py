@@ -193,7 +193,8 @@ class StoredStates:
         head = _Head(FORM, partition, epoch, 0, self._owner)
         histories = self._opened(path)
         try:
-            found = _Head.of(histories.env.begin().get(_HEAD))
+            with histories.env.begin() as reading:
+                found = _Head.of(reading.get(_HEAD))
         except _FAULTS:
             found = None
         if found is None or found[:3] != head[:3] or found.cursor > committed:
