@@ -8,6 +8,7 @@
     ├── VocabularyError        a vocabulary is no directed acyclic graph, or a term is unknown
     ├── RegistryError          a registry contradicts itself
     ├── ConfigurationError     a setting is missing or wrong
+    ├── QuestionError          a question to the ledger is not right; `where` names its field
     ├── BrokerError            Kafka answered, but not with what was needed
     ├── StoreError             ClickHouse answered, but not with what was needed
     │   ├── StoreUnavailableError  nothing was written, and the same may work later
@@ -75,6 +76,10 @@ class RegistryError(FlowtrackError):
 
 class ConfigurationError(FlowtrackError):
     """A setting is missing or wrong."""
+
+
+class QuestionError(FlowtrackError):
+    """A question to the ledger is not right: an unknown family, a cursor of another question, a name nobody has."""
 
 
 class BrokerError(FlowtrackError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from flowtrack.audit.answers import (
     AlertAnswer,
@@ -14,6 +14,7 @@ from flowtrack.audit.answers import (
     OverviewAnswer,
     TrailAnswer,
 )
+from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import (
     OrphansAnswer,
     ReachAnswer,
@@ -36,11 +37,23 @@ from flowtrack.audit.questions import (
     Touched,
     Trail,
 )
+from flowtrack.audit.roles import Asker
 from flowtrack.domain.consent import ConsentRecord
+
+A = TypeVar("A", bound=Answer)
 
 
 class Ledger(Protocol):
     """Answers questions; each method raises StoreError when it cannot, and never answers in part without saying so."""
+
+    def ask(self, question: Question[A], *, asker: Asker) -> A:
+        """Answer a question of any family; one about a subject is written down before.
+
+        Raises:
+            QuestionError: the question is not right, e.g. its cursor belongs to another one.
+            StoreError: the ledger cannot answer.
+        """
+        ...
 
     def trail(self, question: Trail, *, asker: str) -> TrailAnswer:
         """Give a subject's trail; who asked it about whom is written down before the answer is given."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from flowtrack.audit.answers import (
     AlertAnswer,
@@ -32,6 +32,7 @@ from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord, N
 from flowtrack.domain.decision import SEVERITIES, Alert, DeadLetter
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.domain.names import Verdict, worst
+from flowtrack.testing.asking import Asked, MemoryAsking
 from flowtrack.testing.groups import MemoryGroups
 from flowtrack.testing.ledger_amend import MemoryAmendments
 from flowtrack.testing.ledger_tables import Row
@@ -46,16 +47,7 @@ _SAID = (
 _ALERT_FIELDS = tuple(name for name in Alert.model_fields if not name.endswith("_at"))
 
 
-class Asked(NamedTuple):
-    """A line of the audit log."""
-
-    asked_at: datetime
-    asker: str
-    question: str
-    subject: str
-
-
-class MemoryLedger(MemoryAmendments, MemoryGroups):
+class MemoryLedger(MemoryAmendments, MemoryGroups, MemoryAsking):
     """What the sink writes to (`tracking.ledger.LedgerStore`) and auditors ask (`audit.ledger.Ledger`), in memory.
 
     Args:

@@ -18,6 +18,8 @@ def write_down(
     parameters: Mapping[str, object],
     *,
     subject: str | None = None,
+    role: str = "",
+    why: str = "",
 ) -> None:
     """Write one line of the audit log.
 
@@ -28,6 +30,8 @@ def write_down(
         question: its name.
         parameters: what else it said; nothing personal, and no subject.
         subject: whom it is about, where it is about somebody.
+        role: as what somebody asks; empty for who runs Flowtrack.
+        why: the purpose that was given.
 
     Raises:
         StoreError: it was not written; what it announces must not be done then.
@@ -38,5 +42,7 @@ def write_down(
         "question": [question],
         "subject": [subject],
         "parameters": [json.dumps(parameters)],
+        "role": [role],
+        "why": [why],
     }
     store.insert("audit_log", columns, "")

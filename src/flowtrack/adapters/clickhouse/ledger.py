@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
 from flowtrack.adapters.clickhouse import statements as sql
+from flowtrack.adapters.clickhouse.asking import ask
 from flowtrack.adapters.clickhouse.books import books
 from flowtrack.adapters.clickhouse.completeness import completeness
+from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.orphans import orphans
 from flowtrack.adapters.clickhouse.overview import coverage, overview
 from flowtrack.adapters.clickhouse.reach import reach, received
@@ -31,6 +32,7 @@ from flowtrack.audit.answers import (
     TrailConsent,
     TrailEvent,
 )
+from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import (
     OrphansAnswer,
     ReachAnswer,
@@ -53,11 +55,13 @@ from flowtrack.audit.questions import (
     Touched,
     Trail,
 )
+from flowtrack.audit.roles import Asker
 from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord, Notice, UsagePolicy
 from flowtrack.domain.decision import Alert, DeadLetter
-from flowtrack.domain.instants import from_us, instant_us
+from flowtrack.domain.instants import from_us
 from flowtrack.domain.names import Verdict, worst
 
+A = TypeVar("A", bound=Answer)
 LagOf = Callable[[], int | None]
 """Tells how many decisions are not in the ledger yet; None when that is not known now."""
 
@@ -87,6 +91,10 @@ class ClickHouseLedger:
         self._store = store
         self._clock = clock
         self._lag = lag
+
+    def ask(self, question: Question[A], *, asker: Asker) -> A:
+        """Answer a question of any family; one about a subject is written down before."""
+        return ask(self._store, question, asker, self._clock(), None if self._lag is None else self._lag())
 
     def trail(self, question: Trail, *, asker: str) -> TrailAnswer:
         """Give a subject's trail; who asked is written down first, so that no answer goes unrecorded."""
@@ -189,16 +197,8 @@ class ClickHouseLedger:
         return completeness(self._store, None if self._lag is None else self._lag())
 
     def _write_down(self, name: str, asker: str, question: Trail) -> None:
-        at_us = instant_us(self._clock())
         parameters = question.model_dump(mode="json", exclude={"subject"}, exclude_none=True)
-        columns: dict[str, list[object]] = {
-            "asked_at": [at_us],
-            "asker": [asker],
-            "question": [name],
-            "subject": [question.subject],
-            "parameters": [json.dumps(parameters)],
-        }
-        self._store.insert("audit_log", columns, "")
+        write_down(self._store, self._clock(), asker, name, parameters, subject=question.subject)
 
 
 def _by_event(flows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from flowtrack.audit.family import Question
 from flowtrack.audit.questions import Period, TwoTimes
 from flowtrack.domain.instants import DAY_US, instant_us
 
@@ -44,10 +45,11 @@ class Times(NamedTuple):
 def times_of(question: Period | TwoTimes) -> Times:
     """The conditions of a question; both of its ends may be open."""
     since = until = None
-    if isinstance(question, Period):
+    if isinstance(question, Period | Question):
         since, until = question.since, question.until
-    elif question.as_of is not None:
-        until = question.as_of + timedelta(microseconds=1)  # it holds to the instant itself
+    if not isinstance(question, Period) and question.as_of is not None:
+        behind = question.as_of + timedelta(microseconds=1)  # it holds to the instant itself
+        until = behind if until is None else min(until, behind)
     known = None if question.known_at is None else question.known_at + timedelta(microseconds=1)
     bounds = {"since": since, "until": until, "known": known}
     given = {name: instant_us(moment) for name, moment in bounds.items() if moment is not None}

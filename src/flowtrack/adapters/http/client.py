@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 import httpx
 from pydantic import BaseModel, TypeAdapter
@@ -19,6 +19,8 @@ from flowtrack.audit.answers import (
     OverviewAnswer,
     TrailAnswer,
 )
+from flowtrack.audit.families import FamilyAsked
+from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import (
     OrphansAnswer,
     ReachAnswer,
@@ -41,10 +43,12 @@ from flowtrack.audit.questions import (
     Touched,
     Trail,
 )
+from flowtrack.audit.roles import Asker
 from flowtrack.domain.consent import ConsentRecord
-from flowtrack.errors import StoreError
+from flowtrack.errors import QuestionError, StoreError
 
 A = TypeVar("A", bound=BaseModel)
+Given = TypeVar("Given", bound=Answer)
 
 _TIMEOUT_S = 60.0  # counting a large ledger takes a while
 _LONG_TIMEOUT_S = 600.0  # a hundred million rows grouped anew
@@ -73,6 +77,11 @@ class LedgerClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def ask(self, question: Question[Given], *, asker: Asker) -> Given:
+        """Answer a question of any family; the process that answers writes down who asked about whom."""
+        asked = FamilyAsked(asker=asker, question=question.model_dump(mode="json", exclude_none=True))
+        return cast("Given", self._post(f"/ask/{question.family}", asked, question.answer))
 
     def trail(self, question: Trail, *, asker: str) -> TrailAnswer:
         """Give a subject's trail; the process that answers writes down who asked."""
@@ -211,11 +220,12 @@ def _taken(response: httpx.Response) -> httpx.Response:
     return response
 
 
-def refused(response: httpx.Response) -> StoreError:
+def refused(response: httpx.Response) -> StoreError | QuestionError:
     """Give what the service said was wrong."""
     try:
         said = response.json()
-        return StoreError(str(said["error"]), where=str(said["where"]), help=str(said["help"]))
+        kind = QuestionError if response.status_code == httpx.codes.BAD_REQUEST else StoreError
+        return kind(str(said["error"]), where=str(said["where"]), help=str(said["help"]))
     except (ValueError, KeyError, TypeError):
         return StoreError(
             f"the ledger answered with status `{response.status_code}`",

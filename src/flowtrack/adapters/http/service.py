@@ -27,6 +27,7 @@ from flowtrack.audit.answers import (
     OverviewAnswer,
     TrailAnswer,
 )
+from flowtrack.audit.families import FamilyAsked, question_of
 from flowtrack.audit.groups import (
     OrphansAnswer,
     ReachAnswer,
@@ -51,8 +52,9 @@ from flowtrack.audit.questions import (
     Trail,
 )
 from flowtrack.domain.model import SUBJECT_PATTERN
-from flowtrack.errors import FlowtrackError
+from flowtrack.errors import FlowtrackError, QuestionError
 
+_BAD_QUESTION = 400
 _UNAVAILABLE = 503
 _UNPROCESSABLE = 422
 
@@ -76,6 +78,7 @@ def build_app(
     app.add_exception_handler(RequestValidationError, _refuse_question)
     _add_health(app, reason, metrics)
     _add_questions(app, ledger)
+    _add_families(app, ledger)
     _add_groups(app, ledger)
     _add_copies(app, ledger)
     return app
@@ -133,6 +136,15 @@ def _add_questions(app: FastAPI, ledger: Ledger) -> None:
         return ledger.dead_letters(DeadLetterList(limit=limit))
 
 
+def _add_families(app: FastAPI, ledger: Ledger) -> None:
+    """Questions of all families: who asks, and what."""
+
+    @app.post("/ask/{family}")
+    def ask(family: str, asked: FamilyAsked) -> Response:
+        answer = ledger.ask(question_of(family, asked.question), asker=asked.asker)
+        return Response(answer.model_dump_json(), media_type="application/json")
+
+
 def _add_groups(app: FastAPI, ledger: Ledger) -> None:
     """Questions that come as a document: some are too long for an address."""
 
@@ -179,7 +191,8 @@ def _add_copies(app: FastAPI, ledger: Ledger) -> None:
 def _refuse(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, FlowtrackError):
         raise error
-    return JSONResponse({"error": error.what, "where": error.where, "help": error.help}, _UNAVAILABLE)
+    status = _BAD_QUESTION if isinstance(error, QuestionError) else _UNAVAILABLE
+    return JSONResponse({"error": error.what, "where": error.where, "help": error.help}, status)
 
 
 def _refuse_question(_: Request, error: Exception) -> JSONResponse:

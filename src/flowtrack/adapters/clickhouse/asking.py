@@ -1,0 +1,64 @@
+"""Questions of all families, answered from the database: written down, pinned to what is known now, and handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar, cast
+
+from flowtrack.adapters.clickhouse import statements as sql
+from flowtrack.adapters.clickhouse.completeness import completeness
+from flowtrack.adapters.clickhouse.journal import write_down
+from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.violations import violations
+from flowtrack.audit.answers import CompleteUpTo
+from flowtrack.audit.cursors import pinned_at
+from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
+from flowtrack.audit.roles import Asker
+from flowtrack.audit.violations import Violations
+from flowtrack.domain.instants import from_us
+
+A = TypeVar("A", bound=Answer)
+
+_ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], Answer]]] = {Violations: violations}
+
+
+def ask(store: Store, question: Question[A], asker: Asker, at: datetime, lag_records: int | None) -> A:
+    """Answer a question.
+
+    Args:
+        store: open.
+        question: of any family.
+        asker: written down, where the question is about a subject.
+        at: the instant of the question.
+        lag_records: decisions that are not in the ledger yet; None where that is not known.
+
+    Raises:
+        QuestionError: its cursor is not right.
+        StoreError: the database cannot answer.
+    """
+    pinned_before = pinned_at(question) if isinstance(question, PagedQuestion) else None
+    if question.whom is not None:
+        said = question.model_dump(mode="json", exclude={"subject"}, exclude_none=True)
+        write_down(store, at, asker.who, question.family, said, subject=question.whom, role=asker.role, why=asker.why)
+    complete = completeness(store, lag_records)  # before the rows: what comes in between is in no answer
+    pinned = pin(question, pinned_before or known_now(store, complete))
+    return cast("A", _ANSWERED_BY[type(question)](store, pinned, about(pinned, complete)))
+
+
+def known_now(store: Store, complete: CompleteUpTo) -> datetime | None:
+    """Give the instant to which the ledger's knowledge is taken: where it lags, as far as it is complete.
+
+    None where it is empty.
+    """
+    if complete.lag_records:
+        return complete.complete_up_to
+    newest = [at_ms for _, _, at_ms in store.rows(sql.PROGRESS)]
+    return from_us(max(newest) * 1000) if newest else complete.complete_up_to
+
+
+def pin(question: Question[A], known: datetime | None) -> Question[A]:
+    """Set what the question leaves open of its transaction time."""
+    if question.known_at is not None or known is None:
+        return question
+    return question.model_copy(update={"known_at": known})

@@ -1,0 +1,88 @@
+"""Violations from the database."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.times import times_of
+from flowtrack.audit.cursors import cursor_of, key_of
+from flowtrack.audit.family import About
+from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
+from flowtrack.domain.instants import from_us
+
+_KEY_LENGTH = 6
+# The newest first; the key names one row of those that stand.
+_ROWS: Final = """
+SELECT toUnixTimestamp64Micro(happened_at) AS happened_us, epoch, source_partition, source_offset, category, revision,
+       toUnixTimestamp64Milli(min(recorded_at)) AS recorded_ms,
+       lower(replaceAll(toString(any(subject)), '-', '')) AS who,
+       any(event_id) AS event, any(service) AS by, any(kind) AS its_kind, any(purpose) AS its_purpose,
+       any(recipient) AS whom, any(verdict) AS its_verdict, any(pack) AS its_pack, any(situation) AS its_situation
+FROM flows
+WHERE {when} AND verdict IN ('deny', 'indeterminate')
+  AND {service:String} IN ('', service) AND {recipient:String} IN ('', recipient)
+  AND {category:String} IN ('', category)
+  AND ({clause:String} = '' OR (pack, toUInt64(situation)) IN
+       (SELECT pack, situation FROM judgements WHERE has(clauses, {clause:String})))
+  AND {behind}
+GROUP BY happened_at, epoch, source_partition, source_offset, category, revision
+HAVING sum(sign) > 0
+ORDER BY happened_us DESC, epoch DESC, source_partition DESC, source_offset DESC, category DESC, revision DESC
+LIMIT {rows:UInt32}"""
+_BEHIND: Final = """
+(toUnixTimestamp64Micro(happened_at), epoch, source_partition, source_offset, category, revision) <
+({k0:Int64}, {k1:String}, {k2:UInt16}, {k3:UInt64}, {k4:String}, {k5:UInt16})"""
+_JUDGEMENTS: Final = """
+SELECT pack, situation, severity, clauses, reasons, gaps FROM judgements
+WHERE (pack, situation) IN {situations:Array(Tuple(String, UInt64))}
+ORDER BY defined DESC LIMIT 1 BY pack, situation"""
+_ORDERED_BY = ("happened_us", "epoch", "source_partition", "source_offset", "category", "revision")
+_UNJUDGED: dict[str, Any] = {"severity": "", "clauses": [], "reasons": [], "gaps": []}
+
+
+def violations(store: Store, question: Violations, about: About) -> ViolationsAnswer:
+    """Give a page of violations.
+
+    Raises:
+        QuestionError: the cursor is not right.
+        StoreError: the database cannot answer.
+    """
+    times, key = times_of(question), key_of(question, _KEY_LENGTH)
+    filters = {name: getattr(question, name) or "" for name in ("service", "recipient", "category", "clause")}
+    behind = {} if key is None else {f"k{place}": part for place, part in enumerate(key)}
+    statement = _ROWS.replace("{when}", times.exact).replace("{behind}", _BEHIND if behind else "1")
+    found = store.named(statement, **times.parameters, **filters, **behind, rows=question.limit + 1)
+    given = found[: question.limit]
+    judged = _judgements(store, given)
+    if len(found) > len(given):
+        about = about.cut(None, cursor_of(question, [given[-1][name] for name in _ORDERED_BY]))
+    rows = [_violation(row, judged.get((row["its_pack"], row["its_situation"]), _UNJUDGED)) for row in given]
+    return ViolationsAnswer(about=about.judged_by([row.pack for row in rows], []), rows=rows)
+
+
+def _judgements(store: Store, rows: list[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
+    met = sorted({(row["its_pack"], row["its_situation"]) for row in rows})
+    found = store.named(_JUDGEMENTS, situations=met) if met else []
+    return {(row["pack"], row["situation"]): row for row in found}
+
+
+def _violation(row: dict[str, Any], judgement: dict[str, Any]) -> Violation:
+    return Violation(
+        happened_at=from_us(row["happened_us"]),
+        recorded_at=from_us(row["recorded_ms"] * 1000),
+        subject=row["who"],
+        event_id=row["event"],
+        service=row["by"],
+        kind=row["its_kind"],
+        category=row["category"],
+        purpose=row["its_purpose"],
+        recipient=row["whom"],
+        verdict=row["its_verdict"],
+        severity=judgement["severity"],
+        clauses=judgement["clauses"],
+        reasons=judgement["reasons"],
+        gaps=judgement["gaps"],
+        pack=row["its_pack"],
+        revision=row["revision"],
+    )

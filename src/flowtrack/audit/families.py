@@ -1,0 +1,52 @@
+"""Every family of questions by its name: commands, addresses and pages are made from this list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from flowtrack.audit.family import Question
+from flowtrack.audit.roles import Asker
+from flowtrack.audit.violations import Violations
+from flowtrack.domain.model import Contract
+from flowtrack.errors import QuestionError
+
+FAMILIES: Final[dict[str, type[Question[Any]]]] = {question.family: question for question in (Violations,)}
+
+
+class FamilyAsked(Contract):
+    """A question on its way to another process."""
+
+    asker: Asker
+    question: dict[str, Any]
+
+
+def family_of(name: str) -> type[Question[Any]]:
+    """Give the question of a family.
+
+    Raises:
+        QuestionError: there is none of this name.
+    """
+    if name not in FAMILIES:
+        raise QuestionError("there is no such family of questions", help=f"ask one of {', '.join(sorted(FAMILIES))}")
+    return FAMILIES[name]
+
+
+def question_of(name: str, fields: Mapping[str, Any]) -> Question[Any]:
+    """Make a question of a family from its fields.
+
+    Raises:
+        QuestionError: there is no such family, or fields are not right; names the fields, never what was in them.
+    """
+    family = family_of(name)
+    try:
+        return family.model_validate(fields)
+    except ValidationError as error:
+        wrong = sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors(include_input=False)})
+        raise QuestionError(
+            f"the question is not right in `{', '.join(wrong)}`",
+            where=name,
+            help=f"it takes {', '.join(sorted(family.model_fields))}; instants are ISO 8601 with zone",
+        ) from None

@@ -1,0 +1,131 @@
+"""Questions of all families in a ledger in memory: the part of `testing.ledger.MemoryLedger` behind `ask`.
+
+Each family has a plain function here or in a module beside this one; it is what the database's answer is held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from flowtrack.audit.answers import CompleteUpTo
+from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
+from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
+from flowtrack.audit.questions import TwoTimes
+from flowtrack.audit.roles import Asker
+from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
+from flowtrack.domain.instants import from_us, instant_us
+from flowtrack.testing.ledger_tables import Row
+from flowtrack.tracking import rows as tables
+from flowtrack.tracking.draft import Situation
+
+A = TypeVar("A", bound=Answer)
+
+_ORDERED_BY = ("happened_at", "epoch", "source_partition", "source_offset", "category", "revision")
+
+
+class Asked(NamedTuple):
+    """A line of the audit log."""
+
+    asked_at: datetime
+    asker: str
+    question: str
+    subject: str
+    role: str = ""
+    why: str = ""
+
+
+class View(NamedTuple):
+    """What a family sees of a ledger in memory."""
+
+    flows: Callable[[TwoTimes], list[Row]]
+    """Rows that stand at a question's two times."""
+    judgements: Callable[[], dict[Situation, Row]]
+    tables: Mapping[str, list[Row]]
+    audit_log: list[Asked]
+
+
+class MemoryAsking:
+    """Answers questions of all families, from rows that whoever inherits has."""
+
+    tables: dict[str, list[Row]]
+    audit_log: list[Asked]
+    _clock: Callable[[], datetime]
+    _flows: Callable[[TwoTimes], list[Row]]
+    _judgements: Callable[[], dict[Situation, Row]]
+    _completeness: Callable[[], CompleteUpTo]
+
+    def ask(self, question: Question[A], *, asker: Asker) -> A:
+        """Answer a question of any family; one about a subject is written down before."""
+        pinned_before = pinned_at(question) if isinstance(question, PagedQuestion) else None
+        if question.whom is not None:
+            line = Asked(self._clock(), asker.who, question.family, question.whom, asker.role, asker.why)
+            self.audit_log.append(line)
+        newest = max((row["recorded_at"] for row in self.tables[tables.FLOWS]), default=None)
+        known = pinned_before or (None if newest is None else from_us(newest * 1000))
+        if question.known_at is None:
+            question = question.model_copy(update={"known_at": known})
+        view = View(self._of_period, self._judgements, self.tables, self.audit_log)
+        return cast("A", _ANSWERED_BY[type(question)](view, question, about(question, self._completeness())))
+
+    def _of_period(self, question: TwoTimes) -> list[Row]:
+        """Rows that stand at the question's two times, of its period."""
+        rows = self._flows(question)
+        if not isinstance(question, Question):
+            return rows
+        since = None if question.since is None else instant_us(question.since)
+        until = None if question.until is None else instant_us(question.until)
+        return [
+            row
+            for row in rows
+            if (since is None or row["happened_at"] >= since) and (until is None or row["happened_at"] < until)
+        ]
+
+
+def violations(view: View, question: Violations, about: About) -> ViolationsAnswer:
+    """Give a page of violations."""
+    judged = view.judgements()
+    rows = [
+        row
+        for row in view.flows(question)
+        if row["verdict"] in {"deny", "indeterminate"}
+        and question.service in {None, row["service"]}
+        and question.recipient in {None, row["recipient"]}
+        and question.category in {None, row["category"]}
+        and (question.clause is None or question.clause in judged[row["pack"], row["situation"]]["clauses"])
+    ]
+    rows.sort(key=lambda row: tuple(row[name] for name in _ORDERED_BY), reverse=True)
+    key = key_of(question, len(_ORDERED_BY))
+    if key is not None:
+        rows = [row for row in rows if tuple(row[name] for name in _ORDERED_BY) < tuple(key)]
+    given = rows[: question.limit]
+    if len(rows) > len(given):
+        about = about.cut(None, cursor_of(question, [given[-1][name] for name in _ORDERED_BY]))
+    found = [_violation(row, judged[row["pack"], row["situation"]]) for row in given]
+    return ViolationsAnswer(about=about.judged_by([row.pack for row in found], []), rows=found)
+
+
+def _violation(row: Row, judgement: Row) -> Violation:
+    copied = (
+        "subject",
+        "event_id",
+        "service",
+        "kind",
+        "category",
+        "purpose",
+        "recipient",
+        "verdict",
+        "pack",
+        "revision",
+    )
+    return Violation(
+        **{name: row[name] for name in copied},
+        **{name: judgement[name] for name in ("severity", "clauses", "reasons", "gaps")},
+        revision=row["revision"],
+        happened_at=from_us(row["happened_at"]),
+        recorded_at=from_us(row["recorded_at"] * 1000),
+    )
+
+
+_ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], Answer]]] = {Violations: violations}

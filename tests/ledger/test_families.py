@@ -1,0 +1,103 @@
+"""Questions of all families: both ledgers answer alike, pinned and in pages, directly and by way of another process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from flowtrack.adapters.http.client import LedgerClient
+from flowtrack.adapters.http.server import LoopbackServer
+from flowtrack.adapters.http.service import build_app
+from flowtrack.audit.families import FAMILIES, question_of
+from flowtrack.audit.family import PagedQuestion
+from flowtrack.audit.roles import Asker, Role
+from flowtrack.audit.violations import Violations
+from flowtrack.errors import QuestionError
+from flowtrack.testing.ledger import MemoryLedger
+from flowtrack.tracking.ledger import LedgerStore, LedgerWriter
+from tests.ledger.conftest import Both, clock
+from tests.ledger.day import a_day
+
+ASKER = Asker(who="jo", role=Role.AUDITOR, why="case 7")
+
+
+def written_day(store: LedgerStore) -> None:
+    """Write a sample day into a ledger."""
+    LedgerWriter(store, "run").process(a_day(150))
+
+
+@pytest.fixture(scope="module")
+def expected() -> MemoryLedger:
+    """A sample day in memory: what every other ledger must say."""
+    ledger = MemoryLedger(clock)
+    written_day(ledger)
+    return ledger
+
+
+@pytest.mark.parametrize("filters", [{}, {"clause": "3.1"}, {"service": "nobody"}], ids=str)
+def test_violations_are_those_of_the_memory(both: Both, expected: MemoryLedger, filters: dict[str, Any]) -> None:
+    """Every ledger gives the same violations, and says of itself the same."""
+    written_day(both.store)
+    question = Violations(limit=10_000, **filters)
+    given, right = both.ledger.ask(question, asker=ASKER), expected.ask(question, asker=ASKER)
+    assert given == right
+    assert bool(given.rows) == (filters != {"service": "nobody"})
+
+
+def test_pages_add_up_to_the_whole(both: Both) -> None:
+    """Pages of a question follow each other without a hole and without a row twice, all as known at one instant."""
+    written_day(both.store)
+    whole = both.ledger.ask(Violations(limit=10_000), asker=ASKER)
+    found, after, ids = [], "", set()
+    while True:
+        page = both.ledger.ask(Violations(limit=7, after=after), asker=ASKER)
+        found += page.rows
+        ids.add((page.about.id, page.about.question["known_at"]))
+        after = page.about.completeness.after
+        assert page.about.completeness.truncated == bool(after)
+        if not after:
+            break
+    assert found == whole.rows
+    assert len(ids) == 1
+
+
+def test_a_cursor_serves_its_own_question_only(both: Both) -> None:
+    """A cursor of another question, and what is no cursor, are refused by name."""
+    written_day(both.store)
+    after = both.ledger.ask(Violations(limit=1), asker=ASKER).about.completeness.after
+    with pytest.raises(QuestionError, match="another question"):
+        both.ledger.ask(Violations(limit=1, after=after, service="web"), asker=ASKER)
+    for wrong in ("!", "e30", after[:-3], "W10"):
+        with pytest.raises(QuestionError, match="cursor"):
+            both.ledger.ask(Violations(limit=1, after=wrong), asker=ASKER)
+
+
+def test_another_process_answers_alike(expected: MemoryLedger) -> None:
+    """Over HTTP the answer is the same, and a question that is not right is refused in the same words."""
+    question = Violations(limit=5)
+    with LoopbackServer(build_app(expected), 0) as server, LedgerClient(server.url) as client:
+        assert client.ask(question, asker=ASKER) == expected.ask(question, asker=ASKER)
+        with pytest.raises(QuestionError, match="cursor"):
+            client.ask(Violations(after="!"), asker=ASKER)
+        wrong = {"asker": ASKER.model_dump(), "question": {"since": "when?"}}
+        refused = httpx.post(f"{server.url}/ask/violations", json=wrong)
+    assert refused.status_code == httpx.codes.BAD_REQUEST
+    assert "when?" not in refused.text
+
+
+def test_unknown_families_and_fields_are_named() -> None:
+    """A family that is not there, and a field that is not right, are said without what was in it."""
+    with pytest.raises(QuestionError, match="no such family"):
+        question_of("gossip", {})
+    with pytest.raises(QuestionError, match="`since, whom`"):
+        question_of("violations", {"since": "secret", "whom": "secret"})
+
+
+def test_every_family_is_whole() -> None:
+    """Each family has a name, an answer with rows, and somebody who may ask it."""
+    for name, question in FAMILIES.items():
+        assert (name, bool(question.roles)) == (question.family, True)
+        assert {"about", "rows"} <= set(question.answer.model_fields)
+        assert issubclass(question, PagedQuestion) == ("after" in question.model_fields)
