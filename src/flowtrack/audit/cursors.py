@@ -17,7 +17,7 @@ A = TypeVar("A", bound=Answer)
 Key = list[StrictStr | StrictInt]
 """Of the last row given: what rows are ordered by."""
 
-_PINNED_MAX_US = 1 << 60
+_PINNED_MAX_US = 1 << 57  # some year 6500
 _content = TypeAdapter(tuple[str, Annotated[int, Field(ge=0, le=_PINNED_MAX_US)] | None, Key])
 _HELP = "give the cursor of the answer before, with the same question; or leave it out to begin anew"
 
