@@ -122,7 +122,6 @@ def _violation(row: Row, judgement: Row) -> Violation:
     return Violation(
         **{name: row[name] for name in copied},
         **{name: judgement[name] for name in ("severity", "clauses", "reasons", "gaps")},
-        revision=row["revision"],
         happened_at=from_us(row["happened_at"]),
         recorded_at=from_us(row["recorded_at"] * 1000),
     )
