@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,30 @@ def test_a_snapshot_ahead_of_what_is_committed_is_not_used(kind: str, tmp_path: 
     worker.revoked(0)
     assert checker(kept).resume_from(0, 4) == 4
     assert checker(kept).resume_from(0, 3) == 0
+
+
+@pytest.mark.parametrize("kind", ["folder", "stored"])
+def test_a_snapshot_older_than_the_tombstones_brings_nobody_back(kind: str, tmp_path: Path) -> None:
+    """A consent that was erased after the snapshot, and whose tombstone compaction has taken, stays erased."""
+
+    def kept(since_ms: int) -> Snapshots:
+        since = partial(int, since_ms)
+        return SnapshotFolder(tmp_path, since) if kind == "folder" else StoredStates(tmp_path, 10, since)
+
+    log = [record(0, SUBJECTS[0], "given"), record(1, SUBJECTS[1], "given")]
+    worker = take_over(checker(kept(0)), [])
+    worker.process(log)
+    worker.committed()
+    worker.revoked(0)
+    at_ms = log[-1].timestamp_ms
+    compacted = log[1:]  # neither the first record nor its tombstone at offset 2 is left
+    for since_ms, resumed in ((at_ms, 2), (at_ms + 1, 0)):
+        again = checker(kept(since_ms))
+        assert again.resume_from(0, 3) == resumed
+        again.assigned(0, compacted if resumed == 0 else [])
+        assert bool(again.state(0).history(SUBJECTS[0])) == (resumed == 2)
+        assert again.state(0).history(SUBJECTS[1])
+        again.revoked(0)
 
 
 @given(st.integers(0, 400), st.integers(1, 255))

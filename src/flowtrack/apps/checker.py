@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +68,7 @@ def run() -> int:
         judged_before=partial(_judged_before, group, log),
         epoch=kafka.epoch,
         noted=partial(_noted, group, kafka),
-        snapshots=_snapshots(state),
+        snapshots=_snapshots(state, compacted=not kafka.embedded),
         consents_end=lambda partition: log.ends([(Topic.CONSENTS, partition)])[Topic.CONSENTS, partition],
         seen_early=kafka.embedded,
     )
@@ -98,16 +99,21 @@ def run() -> int:
     )
 
 
-def _snapshots(settings: SnapshotSettings) -> Snapshots | None:
-    """Where consent state outlives the worker."""
+def _snapshots(settings: SnapshotSettings, *, compacted: bool) -> Snapshots | None:
+    """Where consent state outlives the worker; the embedded broker never compacts."""
     from flowtrack.adapters.snapshots.folder import SnapshotFolder
     from flowtrack.adapters.snapshots.stored import StoredStates
 
     if settings.dir is None:
         return None
+    since = partial(_tombstones_since_ms, settings) if compacted else int
     if settings.histories == "disk":
-        return StoredStates(settings.dir, settings.recent_subjects)
-    return SnapshotFolder(settings.dir)
+        return StoredStates(settings.dir, settings.recent_subjects, since)
+    return SnapshotFolder(settings.dir, since)
+
+
+def _tombstones_since_ms(settings: SnapshotSettings) -> int:
+    return int((time.time() - settings.age_max_hours * 3_600) * 1_000)
 
 
 def _noted(group: GroupOffsets, kafka: KafkaSettings, partition: int) -> list[str]:

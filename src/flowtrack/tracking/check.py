@@ -123,9 +123,9 @@ class Checker:
             judged_to_us=self._late.horizon_us(partition),
             histories=snapshot.histories,
         )
-        state.cursor = snapshot.cursor
+        state.cursor, state.newest_ms = snapshot.cursor, snapshot.newest_ms
         for number, record in enumerate(history, 1):
-            state.read(record.offset + 1)
+            state.read(record.offset + 1, record.timestamp_ms)
             with suppress(ContractError):  # its dead letter was written when it was first met
                 self._fold(state, record)
             if number % SNAPSHOT_EVERY == 0:
@@ -155,7 +155,7 @@ class Checker:
             return
         state.changes = 0
         self._snapshots.write(
-            Snapshot(partition, state.cursor, self._epoch, packing=state.packing, histories=state.packed)
+            Snapshot(partition, state.cursor, self._epoch, state.packing, state.packed, state.newest_ms)
         )
 
     @property
@@ -280,7 +280,7 @@ class Checker:
 
     def _consent(self, record: Record, outputs: list[Output]) -> None:
         state = self._states[record.partition]
-        state.read(record.offset + 1)
+        state.read(record.offset + 1, record.timestamp_ms)
         subject, effect_us, applied = self._fold(state, record)
         key = subject.encode()
         if applied is not None:

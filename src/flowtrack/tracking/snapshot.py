@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from flowtrack.tracking.packing import Packing
 
-_MAGIC = b"flowtrack-state-2\n"
+_MAGIC = b"flowtrack-state-3\n"
 _LENGTH = struct.Struct("<I")
 _SUBJECT_BYTES = 16
 _DIGEST_BYTES = 16
@@ -57,6 +57,8 @@ class Snapshot:
     """Which life of the broker the cursor is of."""
     packing: Packing
     histories: Histories
+    newest_ms: int = 0
+    """When the last consent record in it was appended to the topic."""
 
 
 class Snapshots(Protocol):
@@ -72,7 +74,7 @@ class Snapshots(Protocol):
         ...
 
     def read(self, partition: int, epoch: str, committed: int) -> Snapshot:
-        """The partition's snapshot: of the broker's present life, and not ahead of what is committed.
+        """The partition's snapshot: of the broker's present life, not ahead of what is committed, and not `is_too_old`.
 
         Where there is none that can be used it is empty, and its cursor 0.
         """
@@ -86,6 +88,18 @@ class Snapshots(Protocol):
 def empty(partition: int, epoch: str) -> Snapshot:
     """The state before any record, in memory."""
     return Snapshot(partition, 0, epoch, Packing(), {})
+
+
+def is_too_old(cursor: int, newest_ms: int, since_ms: int) -> bool:
+    """Whether the topic may no longer have all that came after a snapshot.
+
+    Args:
+        cursor: of the snapshot.
+        newest_ms: when the last record in it was appended.
+        since_ms: from when on the topic has every tombstone: compaction may have taken earlier ones, and with them the
+            only sign that a consent in the snapshot was erased.
+    """
+    return cursor > 0 and newest_ms < since_ms
 
 
 class DamagedSnapshotError(Exception):
@@ -103,6 +117,7 @@ def encoded(snapshot: Snapshot) -> Iterator[bytes]:
             "partition": snapshot.partition,
             "cursor": snapshot.cursor,
             "epoch": snapshot.epoch,
+            "newest_ms": snapshot.newest_ms,
             "subjects": len(histories),
             **snapshot.packing.words(),
         }
@@ -144,4 +159,4 @@ def decoded(data: bytes) -> Snapshot:
         histories[body[at : at + _SUBJECT_BYTES]] = body[begin : begin + length]
         at = begin + length
     packing = Packing(head["records"], head["countries"], head["scopes"])
-    return Snapshot(head["partition"], head["cursor"], head["epoch"], packing, histories)
+    return Snapshot(head["partition"], head["cursor"], head["epoch"], packing, histories, head["newest_ms"])

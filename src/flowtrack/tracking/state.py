@@ -60,12 +60,16 @@ class PartitionState:
         """Offset of the first consent record that is not in the state, as of the last commit."""
         self.changes = 0
         """Consent records committed since the last snapshot."""
+        self.newest_ms = 0
+        """When the last consent record in the state was appended to its topic, as of the last commit."""
         self._read_to = 0
+        self._read_ms = 0
         self._read_count = 0
 
-    def read(self, next_offset: int) -> None:
-        """Note that the batch has a consent record up to an offset."""
+    def read(self, next_offset: int, appended_ms: int) -> None:
+        """Note that the batch has a consent record up to an offset, appended then."""
         self._read_to = next_offset
+        self._read_ms = appended_ms
         self._read_count += 1
 
     @property
@@ -190,6 +194,7 @@ class PartitionState:
         self._forgotten = None
         if self._read_count:
             self.cursor = self._read_to
+            self.newest_ms = self._read_ms
             self.changes += self._read_count
             self._read_count = 0
 

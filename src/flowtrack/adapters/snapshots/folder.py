@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
-from flowtrack.tracking.snapshot import DamagedSnapshotError, Snapshot, decoded, empty, encoded
+from flowtrack.tracking.snapshot import DamagedSnapshotError, Snapshot, decoded, empty, encoded, is_too_old
 
 _log = structlog.get_logger(__name__)
 
@@ -19,12 +20,15 @@ class SnapshotFolder:
 
     Args:
         folder: made when it is missing.
+        tombstones_since: gives from when on consents/p has every tombstone, in milliseconds; an older snapshot is left
+            out.
     """
 
     by_part = False
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tombstones_since: Callable[[], int] = lambda: 0) -> None:
         self._folder = folder
+        self._tombstones_since = tombstones_since
 
     def write(self, snapshot: Snapshot) -> None:
         """Write a snapshot beside the earlier one, and put it in its place once it is on the disk.
@@ -65,6 +69,9 @@ class SnapshotFolder:
             return empty(partition, epoch)
         if snapshot.cursor > committed:
             _log.warning("snapshot ahead of what is committed not used", partition=partition)
+            return empty(partition, epoch)
+        if is_too_old(snapshot.cursor, snapshot.newest_ms, self._tombstones_since()):
+            _log.warning("snapshot too old, the topic is folded anew", partition=partition)
             return empty(partition, epoch)
         return snapshot
 

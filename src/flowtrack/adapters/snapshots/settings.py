@@ -20,6 +20,9 @@ class SnapshotSettings(BaseSettings):
     histories: Literal["memory", "disk"] = "memory"
     """Where consent histories stand: all in memory with a snapshot in `dir`, or in an embedded store there, for more
     subjects than memory holds."""
+    age_max_hours: float = Field(default=23.0, gt=0)
+    """A snapshot whose last record is older is not used: `delete.retention.ms` of the consents topic, which is how long
+    a tombstone stays for certain, less a margin.  What was erased after the snapshot may have left no sign."""
     recent_subjects: int = Field(default=100_000, ge=1)
     """With `disk`: subjects of each partition that are kept at hand."""
 

@@ -19,9 +19,9 @@ import structlog
 
 from flowtrack.errors import RuntimeStateError
 from flowtrack.tracking.packing import EMPTY, Packing, judged_minute, with_judged_minute, without_judged_minute
-from flowtrack.tracking.snapshot import Snapshot
+from flowtrack.tracking.snapshot import Snapshot, is_too_old
 
-FORM = 3
+FORM = 4
 """The form of packed histories that a store holds; one of another form is made anew."""
 _HEAD = b"\x00head"  # shorter than a subject's 16 bytes, so it is none
 _MAP_BYTES = 1 << 38  # address space, not memory: 256 GiB
@@ -41,10 +41,17 @@ class _Head(NamedTuple):
     cursor: int
     owner: str
     """Who wrote last: a worker that was replaced and wakes up must not write over its successor."""
+    newest_ms: int = 0
+    """When the last consent record in the store was appended to its topic."""
     words: Mapping[str, Any] = _NO_WORDS
 
     def text(self) -> bytes:
         return json.dumps([*self[:-1], dict(self.words)]).encode()
+
+    def serves(self, wanted: _Head, committed: int, since_ms: int) -> bool:
+        """Whether the store is of the form, partition and epoch that is wanted, and neither ahead nor too old."""
+        alike = self[:3] == wanted[:3]
+        return alike and self.cursor <= committed and not is_too_old(self.cursor, self.newest_ms, since_ms)
 
     @classmethod
     def of(cls, text: bytes | None) -> _Head | None:
@@ -167,17 +174,20 @@ class StoredHistories:
 class StoredStates:
     """Keeps each partition's state in a store of its own (`tracking.snapshot.Snapshots`).
 
-    A store that is damaged, of another form or epoch, or ahead of what is committed is made anew, and that is logged.
+    A store that is damaged, of another form or epoch, ahead of what is committed, or too old is made anew; that is
+    logged.
 
     Args:
         folder: made when it is missing.
         recent_max: subjects of a partition that are kept at hand, besides those that changed since the last writing.
+        tombstones_since: gives from when on consents/p has every tombstone, in milliseconds.
     """
 
     by_part = True
 
-    def __init__(self, folder: Path, recent_max: int) -> None:
+    def __init__(self, folder: Path, recent_max: int, tombstones_since: Callable[[], int] = lambda: 0) -> None:
         self._folder = folder
+        self._tombstones_since = tombstones_since
         self._recent_max = recent_max
         self._owner = secrets.token_hex(8)
         self._open: dict[int, StoredHistories] = {}
@@ -197,7 +207,7 @@ class StoredStates:
                 found = _Head.of(reading.get(_HEAD))
         except _FAULTS:
             found = None
-        if found is None or found[:3] != head[:3] or found.cursor > committed:
+        if found is None or not found.serves(head, committed, self._tombstones_since()):
             if len(histories) or found is not None:
                 _log.warning("stored state not used, the topic is folded anew", partition=partition)
             histories.close()
@@ -208,7 +218,7 @@ class StoredStates:
         histories.write(lambda _: head.text())
         self._open[partition] = histories
         packing = Packing(**head.words)
-        return Snapshot(partition, head.cursor, epoch, packing, histories)
+        return Snapshot(partition, head.cursor, epoch, packing, histories, head.newest_ms)
 
     def write(self, snapshot: Snapshot) -> None:
         """Write what changed since the last time; where another worker has taken the store over, nothing.
@@ -217,7 +227,13 @@ class StoredStates:
             RuntimeStateError: the store cannot be written.
         """
         after = _Head(
-            FORM, snapshot.partition, snapshot.epoch, snapshot.cursor, self._owner, snapshot.packing.words()
+            FORM,
+            snapshot.partition,
+            snapshot.epoch,
+            snapshot.cursor,
+            self._owner,
+            snapshot.newest_ms,
+            snapshot.packing.words(),
         ).text()
 
         def mine(text: bytes | None) -> bytes | None:
