@@ -1,0 +1,1 @@
+"""Pictures as SVG, each a pure function of its values, each with the same as a table."""
