@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -97,3 +99,61 @@ def test_a_backlog_stays_at_the_broker(real: Rig) -> None:
     until(take_some)
     consumer.close()
     assert bound_bytes / 4 < max(held) < 1.5 * bound_bytes
+
+
+SERVING = {"poll", "consume", "close", "list_topics"}
+"""Calls of confluent-kafka's consumer that keep a state of their own for callbacks, one for each thread."""
+
+
+def owned(processor: Copying) -> set[str]:
+    """The partitions that a processor was given and not relieved of."""
+    found: set[str] = set()
+    for call in list(processor.calls):
+        what, _, partition = call.partition(" ")
+        if what == "assigned":
+            found.add(partition)
+        elif what == "revoked":
+            found.discard(partition)
+    return found
+
+
+@pytest.mark.real_kafka
+def test_a_group_callback_spoils_no_call_around_it(real: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a callback of the group none of the calls is made that serve callbacks themselves.
+
+    Each would take from the call around it what that one's next callback needs, and the client would end the process.
+    """
+    nested: list[str] = []
+
+    class Watched:
+        """A consumer that notes what is called while another call of it runs."""
+
+        def __init__(self, config: dict[str, Any]) -> None:
+            self._consumer = Consumer(config)
+            self._inside = threading.local()
+
+        def __getattr__(self, name: str) -> Any:
+            return partial(self._call, name)
+
+        def _call(self, name: str, *arguments: Any, **more: Any) -> Any:
+            around = getattr(self._inside, "call", "")
+            if around and name in SERVING:
+                nested.append(f"{name} within {around}")
+            self._inside.call = name
+            try:
+                return getattr(self._consumer, name)(*arguments, **more)
+            finally:
+                self._inside.call = around
+
+    monkeypatch.setattr(reader, "Consumer", Watched)
+    events, copies = real.topic("events"), real.topic("copies")
+    plan = real.plan(events)
+    first, second = Copying(copies), Copying(copies)
+    with running(real, plan, first):
+        until(lambda: len(owned(first)) == PARTITIONS)
+        with running(real, plan, second):
+            until(lambda: len(owned(second)) == len(owned(first)) == PARTITIONS / 2)
+            real.produce(events, [str(number).encode() for number in range(40)])
+            until(lambda: len(first.records) + len(second.records) == 40)
+        until(lambda: len(owned(first)) == PARTITIONS)
+    assert not nested

@@ -142,7 +142,7 @@ class Reader:
         self._next = dict(begins)
         state = [place for place in places if place[0] == self._plan.state_topic]
         self._silent, self._empty_to = set(state), {}
-        self._learn_leaders({at[0] for at in places})
+        self._learn_leaders(places)
         self.consumer.assign([TopicPartition(*at, begins[at]) for at in places if at not in state])
         if self._state is not None:
             self._state.assign([TopicPartition(*at, begins[at]) for at in state])
@@ -193,12 +193,16 @@ class Reader:
             )
         return read_partition(self._settings, *at, max(starts[at], wanted), begins[at])
 
-    def _learn_leaders(self, topics: set[str]) -> None:
-        """Ask who leads the topics' partitions: left to itself, librdkafka finds out up to a second later."""
+    def _learn_leaders(self, places: list[Place]) -> None:
+        """Ask who leads the topics' partitions: left to itself, librdkafka finds out up to a second later.
+
+        By a question about an offset, not by `list_topics`: within a callback of the group that call takes from the
+        one around it what its next callback needs, and the client ends the process ("CallState_get: Assertion").
+        """
         try:
-            for topic in topics:
+            for topic, partition in dict(places).items():
                 consumer = self._state if self._state is not None and topic == self._plan.state_topic else self.consumer
-                consumer.list_topics(topic, _METADATA_S)
+                consumer.get_watermark_offsets(TopicPartition(topic, partition), _METADATA_S)
         except KafkaException as error:
             raise broker_error(error, f"group {self._plan.group}") from error
 
