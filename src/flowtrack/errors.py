@@ -10,6 +10,7 @@
     ├── ConfigurationError     a setting is missing or wrong
     ├── QuestionError          a question to the ledger is not right; `where` names its field
     ├── BrokerError            Kafka answered, but not with what was needed
+    ├── AccessError            who asks is not known, or may not ask this
     ├── StoreError             ClickHouse answered, but not with what was needed
     │   ├── StoreUnavailableError  nothing was written, and the same may work later
     │   └── StoreInDoubtError      whether it was written is not known
@@ -80,6 +81,18 @@ class ConfigurationError(FlowtrackError):
 
 class QuestionError(FlowtrackError):
     """A question to the ledger is not right: an unknown family, a cursor of another question, a name nobody has."""
+
+
+class AccessError(FlowtrackError):
+    """Who asks has shown nothing that is known here, or may not ask this.
+
+    Args:
+        known: whether it is known who asks.
+    """
+
+    def __init__(self, what: str, *, where: str = "", help: str = "", known: bool = True) -> None:  # noqa: A002
+        super().__init__(what, where=where, help=help)
+        self.known = known
 
 
 class BrokerError(FlowtrackError):

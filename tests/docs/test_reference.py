@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings
 from flowtrack.adapters.alerts.alertmanager import _NAMES as ALERT_NAMES
 from flowtrack.adapters.alerts.settings import AlertSettings
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
+from flowtrack.adapters.http.api.settings import ApiSettings
 from flowtrack.adapters.http.service import build_app
 from flowtrack.adapters.http.settings import HttpSettings
 from flowtrack.adapters.kafka.health import HealthServer
@@ -45,6 +46,7 @@ GROUPS: dict[str, type[BaseSettings]] = {
     "ClickHouse": ClickHouseSettings,
     "Looking after the ledger": LedgerSettings,
     "HTTP service of the sink": HttpSettings,
+    "HTTP API for auditors": ApiSettings,
     "Health of a worker": HealthSettings,
     "Alerts": AlertSettings,
     "Snapshots of consent state": SnapshotSettings,
@@ -150,7 +152,7 @@ def test_groups_read_what_topics_md_says() -> None:
 
 
 def _default(value: Any) -> str:
-    if value in (None, "", ()) or isinstance(value, SecretStr):
+    if value in (None, "", (), {}) or isinstance(value, SecretStr):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
@@ -179,6 +181,8 @@ def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, A
     if not hasattr(command, "commands"):
         yield " ".join(("flowtrack", *path)), command
         return
+    if command.invoke_without_command:
+        yield " ".join(("flowtrack", *path)), command
     for name, inner in command.commands.items():
         yield from _commands(inner, (*path, name))
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from flowtrack.apps.api_cli import app as api
 from flowtrack.apps.ask_cli import app as ask
 from flowtrack.apps.check_cli import check
 from flowtrack.apps.ledger_cli import app as ledger
@@ -44,6 +45,7 @@ app.add_typer(ledger, name="ledger")
 app.add_typer(deadletters, name="deadletters")
 app.add_typer(store_app, name="store")
 app.add_typer(ask, name="ask")
+app.add_typer(api, name="api")
 app.command("check")(check)
 
 DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]

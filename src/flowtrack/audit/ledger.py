@@ -43,8 +43,8 @@ from flowtrack.domain.consent import ConsentRecord
 A = TypeVar("A", bound=Answer)
 
 
-class Ledger(Protocol):
-    """Answers questions; each method raises StoreError when it cannot, and never answers in part without saying so."""
+class Asks(Protocol):
+    """Answers questions of all families."""
 
     def ask(self, question: Question[A], *, asker: Asker) -> A:
         """Answer a question of any family; one about a subject is written down before.
@@ -54,6 +54,10 @@ class Ledger(Protocol):
             StoreError: the ledger cannot answer.
         """
         ...
+
+
+class Ledger(Asks, Protocol):
+    """Answers questions; each method raises StoreError when it cannot, and never answers in part without saying so."""
 
     def trail(self, question: Trail, *, asker: str) -> TrailAnswer:
         """Give a subject's trail; who asked it about whom is written down before the answer is given."""

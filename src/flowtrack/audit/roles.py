@@ -9,6 +9,9 @@ from pydantic import Field
 
 from flowtrack.domain.model import Contract
 
+WHY_MAX: Final = 256
+"""Characters of a purpose."""
+
 
 class Role(StrEnum):
     """What somebody works as; a token or an account carries one or more."""
@@ -39,5 +42,5 @@ class Asker(Contract):
     who: str = Field(min_length=1, max_length=128)
     """An account; never a person's name."""
     role: Role = Role.AUDITOR
-    why: str = Field(default="", max_length=256)
+    why: str = Field(default="", max_length=WHY_MAX)
     """The purpose of the question, e.g. the number of a case; asked for where a subject is concerned."""

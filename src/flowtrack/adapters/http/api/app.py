@@ -1,0 +1,88 @@
+"""The auditors' API as an app: /v1 with every family of questions, sessions for browsers, health and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from starlette.concurrency import run_in_threadpool
+
+from flowtrack.adapters.http.api.desk import Desk
+from flowtrack.adapters.http.api.families import add_families
+from flowtrack.adapters.http.api.guard import Guard
+from flowtrack.adapters.http.api.identity import Identify
+from flowtrack.adapters.http.api.problems import add_problems
+from flowtrack.adapters.http.api.settings import ApiSettings
+from flowtrack.adapters.http.api.signing_in import add_signing_in
+from flowtrack.audit.roles import Role
+from flowtrack.errors import AccessError
+
+_WATCHERS = frozenset({Role.OPERATOR, Role.AUDITOR})
+
+
+def build_api(
+    settings: ApiSettings,
+    desk: Desk,
+    identify: Identify,
+    *,
+    reason: Callable[[], str] = lambda: "",
+    metrics: CollectorRegistry = REGISTRY,
+) -> FastAPI:
+    """Make the app; pages are included into it by whoever runs it.
+
+    Args:
+        settings: under which names it may be addressed, and whether its metrics are open.
+        desk: answers questions.
+        identify: tells who asks.
+        reason: says why the ledger is not ready; empty when it is.
+        metrics: what /metrics shows.
+    """
+    app = FastAPI(
+        title="Flowtrack for auditors",
+        version="1",
+        description="Where personal data went, whether each step was allowed, and by which clause.",
+        docs_url=None,  # its pages take their scripts from elsewhere
+        redoc_url=None,
+        openapi_url=None,
+    )
+    add_problems(app)
+    app.add_middleware(Guard, hosts=settings.addressed_as, tls=settings.tls)
+    router = APIRouter(prefix="/v1")
+    add_families(router, desk, identify)
+    _add_document(router, app, identify)
+    app.include_router(router)
+    add_signing_in(app, identify)
+    _add_health(app, settings, identify, reason, metrics)
+    return app
+
+
+def _add_document(router: APIRouter, app: FastAPI, identify: Identify) -> None:
+    @router.get("/openapi.json", include_in_schema=False)
+    async def document(request: Request) -> JSONResponse:
+        await identify(request)
+        return JSONResponse(app.openapi())
+
+
+def _add_health(
+    app: FastAPI,
+    settings: ApiSettings,
+    identify: Identify,
+    reason: Callable[[], str],
+    metrics: CollectorRegistry,
+) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> JSONResponse:
+        why = await run_in_threadpool(reason)
+        return JSONResponse({"status": "waiting"} if why else {"status": "ok"}, 503 if why else 200)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics_(request: Request) -> Response:
+        if not settings.metrics_open and not _WATCHERS.intersection((await identify(request)).roles):
+            raise AccessError("no role of this account may see metrics", help="it takes operator or auditor")
+        return PlainTextResponse(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)

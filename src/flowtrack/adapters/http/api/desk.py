@@ -1,0 +1,74 @@
+"""The desk at which questions are handed in: so many at once, so many waiting, and none for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from flowtrack.audit.family import Answer, Question
+from flowtrack.audit.ledger import Asks
+from flowtrack.audit.roles import Asker
+from flowtrack.errors import FlowtrackError
+
+A = TypeVar("A", bound=Answer)
+
+
+class BusyError(FlowtrackError):
+    """As many questions as are answered and wait at once are there already."""
+
+
+class SlowError(FlowtrackError):
+    """An answer takes longer than whoever asks should wait."""
+
+
+class Desk:
+    """Asks a ledger from threads of its own.
+
+    A question that is given up goes on in its thread, and keeps its place until it ends: so slow questions cannot
+    pile up.
+
+    Args:
+        ledger: its `ask` is called from several threads.
+        questions_max: answered at once.
+        waiting_max: waiting beside these.
+        timeout_s: for each, waiting included.
+    """
+
+    def __init__(self, ledger: Asks, *, questions_max: int, waiting_max: int, timeout_s: float) -> None:
+        self._ledger = ledger
+        self._threads = ThreadPoolExecutor(questions_max, thread_name_prefix="desk")
+        self._places = threading.BoundedSemaphore(questions_max + waiting_max)
+        self._timeout_s = timeout_s
+
+    async def ask(self, question: Question[A], asker: Asker) -> A:
+        """Answer a question.
+
+        Raises:
+            BusyError: too many questions are there.
+            SlowError: it takes too long.
+            QuestionError: the question is not right.
+            StoreError: the ledger cannot answer.
+        """
+        if not self._places.acquire(blocking=False):
+            raise BusyError("too many questions are being answered", help="ask again in a moment")
+        try:
+            future: Future[A] = self._threads.submit(self._ledger.ask, question, asker=asker)
+        except BaseException:
+            self._places.release()
+            raise
+        future.add_done_callback(self._leave)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout_s)
+        except TimeoutError:
+            raise SlowError(
+                "the answer takes too long", help="ask for a shorter period, fewer rows, or name a service or party"
+            ) from None
+
+    def close(self) -> None:
+        """Take no more questions, and do not wait for those that go on."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _leave(self, _: Future[Any]) -> None:
+        self._places.release()

@@ -1,0 +1,177 @@
+"""A route for each family of questions, made from the list of them: a new family appears by itself."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Coroutine
+from hashlib import blake2b
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, Field, create_model
+
+from flowtrack.adapters.http.api.desk import Desk
+from flowtrack.adapters.http.api.problems import PROBLEM_JSON, Problem
+from flowtrack.audit.accounts import Account
+from flowtrack.audit.families import FAMILIES
+from flowtrack.audit.family import Answer, Question
+from flowtrack.audit.roles import WHY_MAX
+from flowtrack.domain.instants import instant_us
+from flowtrack.domain.model import Contract
+from flowtrack.errors import QuestionError
+
+PURPOSE_HEADER: Final = "Flowtrack-Purpose"
+Current = Callable[[Request], Coroutine[Any, Any, Account]]
+"""Gives the account that a request comes from, or raises AccessError."""
+
+_PRIVATE: Final = "private, no-cache"  # a browser may keep it for itself, and asks whether it still holds
+_WHY: Final = "Why it is asked, e.g. the number of a case; the log of questions keeps it."
+_PROBLEMS: Final[dict[int, str]] = {
+    400: "The question is not right, or its purpose is missing.",
+    401: "Who asks is not known.",
+    403: "No role of the account may ask this.",
+    422: "Parameters are not right.",
+    429: "Too many requests.",
+    503: "The ledger does not answer now, or too many questions are there.",
+    504: "The answer takes too long.",
+}
+REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"description": text, "model": Problem, "content": {PROBLEM_JSON: {}}} for status, text in _PROBLEMS.items()
+}
+
+
+class Listed(Contract):
+    """A family of questions, as the list of them names it."""
+
+    family: str
+    asks: str
+    """What it asks, in a sentence."""
+    roles: list[str]
+    """Who may ask it."""
+    subject: bool
+    """Whether it is about one subject, and needs a purpose."""
+    pages: bool
+    """Whether its rows come in pages."""
+    allowed: bool
+    """Whether this account may ask it."""
+
+
+class Families(Contract):
+    """What can be asked."""
+
+    families: list[Listed]
+
+
+def add_families(router: APIRouter, desk: Desk, current: Current) -> None:
+    """Add a route for each family, and their list.
+
+    Args:
+        router: below /v1.
+        desk: answers.
+        current: tells who asks.
+    """
+    router.add_api_route(
+        "", _listing(current), methods=["GET"], response_model=Families, responses=REFUSALS, name="families"
+    )
+    for name, family in FAMILIES.items():
+        router.add_api_route(
+            f"/{name}",
+            _answering(family, desk, current),
+            methods=["GET"],
+            response_model=family.answer,
+            responses={**REFUSALS, 304: {"description": "The answer has not changed."}},
+            name=name,
+            summary=asks(family),
+            description=f"May be asked by: {', '.join(sorted(family.roles))}.",
+        )
+
+
+def asks(family: type[Question[Any]]) -> str:
+    """What a family asks: the first line of what it says of itself."""
+    return (family.__doc__ or family.family).strip().splitlines()[0]
+
+
+def parameters_of(family: type[Question[Any]]) -> type[BaseModel]:
+    """Give the query parameters of a family: its fields, and why it is asked."""
+    why = (str, Field(default="", max_length=WHY_MAX, description=_WHY))
+    return create_model(f"{family.__name__}Asked", __base__=family, __doc__=family.__doc__, why=why)
+
+
+def question_in(family: type[Question[Any]], parameters: BaseModel) -> Question[Any]:
+    """Give the question that parameters make."""
+    return family.model_validate(parameters.model_dump(exclude={"why"}, exclude_unset=True))
+
+
+def purpose(parameters: BaseModel, header: str | None) -> str:
+    """Give why a question is asked: of the header, else of the parameters.
+
+    Raises:
+        QuestionError: the header is too long.
+    """
+    if header is None:
+        return str(getattr(parameters, "why", ""))
+    try:
+        said = header.encode("latin-1").decode()  # what is sent are bytes, and most clients send UTF-8
+    except UnicodeError:
+        said = header
+    if len(said) > WHY_MAX:
+        raise QuestionError("the purpose is too long", where="why", help=f"use {WHY_MAX} characters at most")
+    return said
+
+
+def etag_of(answer: Answer) -> str:
+    """Give the tag of an answer: the same for the same question at the same state of the ledger, with the same rows.
+
+    How far the ledger lags is left out: it changes without any row.
+    """
+    complete = answer.about.completeness.complete_up_to
+    digest = blake2b(answer.model_dump_json(exclude={"about"}).encode(), digest_size=12)
+    digest.update(f"{answer.about.id}:{'' if complete is None else instant_us(complete)}".encode())
+    return f'W/"{base64.urlsafe_b64encode(digest.digest()).decode()}"'
+
+
+def _listing(current: Current) -> Callable[..., Any]:
+    async def families(account: Annotated[Account, Depends(current)]) -> Families:
+        """What can be asked, and whether this account may."""
+        return Families(families=[_listed(family, account) for family in FAMILIES.values()])
+
+    families.__annotations__["account"] = Annotated[Account, Depends(current)]
+    return families
+
+
+def _listed(family: type[Question[Any]], account: Account) -> Listed:
+    return Listed(
+        family=family.family,
+        asks=asks(family),
+        roles=sorted(family.roles),
+        subject="subject" in family.model_fields and family.model_fields["subject"].is_required(),
+        pages="after" in family.model_fields,
+        allowed=account.role_for(family) is not None,
+    )
+
+
+def _answering(family: type[Question[Any]], desk: Desk, current: Current) -> Callable[..., Any]:
+    """Make the function of a family's route; its annotations are those of the family."""
+
+    async def answer(
+        request: Request, asked: BaseModel, account: Account, why: str | None = None, unless: str | None = None
+    ) -> Response:
+        question = question_in(family, asked)
+        given = await desk.ask(question, account.asker(question, purpose(asked, why)))
+        headers = {"etag": etag_of(given), "cache-control": _PRIVATE, "vary": "authorization, cookie"}
+        if given.about.completeness.after:
+            following = request.url.include_query_params(after=given.about.completeness.after)
+            headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
+        if unless is not None and headers["etag"] in {tag.strip() for tag in unless.split(",")}:
+            return Response(status_code=304, headers=headers)
+        return Response(given.model_dump_json(), media_type="application/json", headers=headers)
+
+    answer.__annotations__ |= {
+        "request": Request,
+        "asked": Annotated[parameters_of(family), Query()],
+        "account": Annotated[Account, Depends(current)],
+        "why": Annotated[str | None, Header(alias=PURPOSE_HEADER, description=_WHY)],
+        "unless": Annotated[str | None, Header(alias="If-None-Match")],
+        "return": Response,
+    }
+    return answer

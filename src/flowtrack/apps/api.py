@@ -1,0 +1,202 @@
+"""The process of the auditors' API and pages: `flowtrack api`, and `python -m flowtrack.apps.api` under `up`."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from flowtrack.apps.child import EX_CONFIG, hold_lifeline, report_ready
+from flowtrack.apps.settings import read
+from flowtrack.errors import ConfigurationError, FlowtrackError, RuntimeStateError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from flowtrack.adapters.http.api.identity import Identify
+    from flowtrack.adapters.http.api.settings import ApiSettings
+    from flowtrack.audit.accounts import Account
+
+_log = structlog.get_logger(__name__)
+
+_BACKLOG = 256
+_END_S = 10
+_SESSION_KEY_BYTES_MIN = 32
+_FAILURES_PER_MINUTE = 30
+_EX_SOFTWARE = 70
+
+
+def run(data_dir: Path, *, host: str = "", port: int | None = None) -> int:
+    """Answer until SIGTERM or SIGINT, and give the exit status.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+        RuntimeStateError: the port is taken.
+        StoreError: there is no ledger, or it cannot be opened.
+    """
+    import uvicorn
+
+    from flowtrack.apps.logs import configure
+
+    configure("api")
+    settings = _settings(host, port)
+    with _listening(settings) as listening, _app(settings, data_dir) as app:
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,  # addresses and subjects stand in it
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=_END_S,
+            ssl_certfile=settings.certificate_file,
+            ssl_keyfile=settings.key_file,
+            proxy_headers=False,  # who sets such headers is not known here
+        )
+        address = _address(settings, listening)
+        _log.info("answers auditors", at=address)
+        report_ready(address)
+        uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+@contextmanager
+def _app(settings: ApiSettings, data_dir: Path) -> Iterator[FastAPI]:
+    """Put the app together: the ledger that there is, the accounts, and the pages."""
+    from flowtrack.adapters.http.api.app import build_api
+    from flowtrack.adapters.http.api.desk import Desk
+    from flowtrack.apps.api_ledger import ledger_for_many
+
+    with ledger_for_many(data_dir, at_once=settings.questions_max) as (ledger, reason):
+        desk = Desk(
+            ledger,
+            questions_max=settings.questions_max,
+            waiting_max=settings.waiting_max,
+            timeout_s=settings.timeout_s,
+        )
+        try:
+            yield build_api(settings, desk, identify_by(settings, data_dir), reason=reason)
+        finally:
+            desk.close()
+
+
+def identify_by(settings: ApiSettings, data_dir: Path) -> Identify:
+    """Put together who is known: static tokens and sessions.
+
+    Raises:
+        ConfigurationError: the key of sessions cannot be read, or is too short.
+    """
+    from flowtrack.adapters.http.api.identity import Identify
+    from flowtrack.adapters.http.api.limits import Rate
+    from flowtrack.adapters.http.api.sessions import Sessions
+    from flowtrack.adapters.http.api.tokens import TokenBook
+    from flowtrack.apps.api_tokens import tokens_file
+
+    now: Callable[[], datetime] = partial(datetime.now, UTC)
+    book = TokenBook(tokens_file(settings, data_dir), clock=now)
+
+    def still(account: Account) -> Account | None:
+        return book.account_of(account.key)
+
+    sessions = Sessions(
+        _session_key(settings.session_key_file),
+        clock=now,
+        lasts=timedelta(seconds=settings.session_s),
+        secure=settings.tls or settings.plain_http,  # behind a proxy, browsers come by TLS
+        still=still,
+    )
+    return Identify((book,), sessions, rate=Rate(settings.rate_per_minute), failures=Rate(_FAILURES_PER_MINUTE))
+
+
+def _settings(host: str, port: int | None) -> ApiSettings:
+    """What the environment says, and over it what the command says.
+
+    Raises:
+        ConfigurationError: they do not fit together.
+    """
+    from pydantic import ValidationError
+
+    from flowtrack.adapters.http.api.settings import ApiSettings
+
+    settings = read(ApiSettings)
+    said = {name: value for name, value in (("host", host or None), ("port", port)) if value is not None}
+    if not said:
+        return settings
+    try:
+        return ApiSettings(**{**settings.model_dump(exclude_unset=True), **said})
+    except ValidationError as error:
+        message = error.errors(include_input=False, include_url=False)[0]["msg"]
+        raise ConfigurationError(
+            message.removeprefix("Value error, "),
+            where="--host",
+            help="leave --host out, or set FLOWTRACK_API__CERTIFICATE_FILE and FLOWTRACK_API__KEY_FILE",
+        ) from None
+
+
+def _session_key(path: Path | None) -> bytes:
+    if path is None:
+        return secrets.token_bytes(_SESSION_KEY_BYTES_MIN)
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the key of sessions cannot be read: {error.strerror}",
+            where="FLOWTRACK_API__SESSION_KEY_FILE",
+            help="name a file that this account can read",
+        ) from error
+    if len(key) < _SESSION_KEY_BYTES_MIN:
+        raise ConfigurationError(
+            f"the key of sessions has {len(key)} bytes",
+            where="FLOWTRACK_API__SESSION_KEY_FILE",
+            help=f"use {_SESSION_KEY_BYTES_MIN} random bytes or more",
+        )
+    return key
+
+
+@contextmanager
+def _listening(settings: ApiSettings) -> Iterator[socket.socket]:
+    """Take the port.
+
+    Raises:
+        RuntimeStateError: it is taken, or there is no such interface.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((settings.host, settings.port))
+        except OSError as error:
+            raise RuntimeStateError(
+                f"cannot listen on port `{settings.port}`: {error.strerror}",
+                where=settings.host,
+                help="stop who uses it, or set FLOWTRACK_API__PORT to another one",
+            ) from error
+        listening.listen(_BACKLOG)
+        yield listening
+
+
+def _address(settings: ApiSettings, listening: socket.socket) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.tls else 'http'}://{host}:{listening.getsockname()[1]}"
+
+
+def main() -> int:
+    """Answer under a supervisor: end with it, and let it know by the exit status whether to start this again."""
+    hold_lifeline()
+    try:
+        return run(Path(sys.argv[1]))
+    except FlowtrackError as error:
+        _log.error("the API cannot run", error=error.what, where=error.where, help=error.help)
+        return EX_CONFIG if isinstance(error, ConfigurationError) else _EX_SOFTWARE
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

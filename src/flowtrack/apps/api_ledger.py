@@ -1,0 +1,65 @@
+"""The ledger as the API asks it: from several threads, wherever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from flowtrack.apps.ledger import ledger_settings, service_of
+from flowtrack.audit.ledger import Asks
+from flowtrack.errors import StoreError
+
+
+class AskedByMany(NamedTuple):
+    """A ledger, and whether it answers."""
+
+    ledger: Asks
+    reason: Callable[[], str]
+    """Says why it is not ready; empty when it is."""
+
+
+@contextmanager
+def ledger_for_many(data_dir: Path, *, at_once: int) -> Iterator[AskedByMany]:
+    """Give the ledger that the settings name, for questions from several threads.
+
+    Args:
+        data_dir: of an embedded Flowtrack; the process that holds it is asked over HTTP.
+        at_once: so many questions at the same time.
+
+    Raises:
+        StoreError: there is no ledger, or it cannot be opened.
+    """
+    from flowtrack.adapters.clickhouse.pool import LedgerPool
+    from flowtrack.adapters.clickhouse.store import Store
+    from flowtrack.adapters.http.client import LedgerClient
+
+    settings, directory = ledger_settings(data_dir)
+    with ExitStack() as stack:
+        service = "" if directory is None else service_of(directory)
+        if service:
+            client = stack.enter_context(LedgerClient(service))
+            yield AskedByMany(client, partial(_reason, client.ready))
+            return
+        if directory is not None:
+            stack.enter_context(directory)
+        store = stack.enter_context(Store(settings))  # stays: the last connection closed would close the engine
+        store.migrate()
+        pool = stack.enter_context(LedgerPool(settings, at_once, clock=partial(datetime.now, UTC)))
+
+        def answers() -> str:
+            with pool.taken() as (one, _):
+                one.rows("SELECT 1")
+            return ""
+
+        yield AskedByMany(pool, partial(_reason, answers))
+
+
+def _reason(ready: Callable[[], str]) -> str:
+    try:
+        return ready()
+    except StoreError as error:
+        return error.what

@@ -1,0 +1,48 @@
+"""Accounts: who has shown a token or signed in, and what each may ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from flowtrack.audit.family import Question
+from flowtrack.audit.roles import WHY_MAX, Asker, Role
+from flowtrack.domain.model import Contract
+from flowtrack.errors import AccessError, QuestionError
+
+
+class Account(Contract):
+    """Who is there, and as what they may ask."""
+
+    who: str = Field(min_length=1, max_length=128)
+    """Never a person's name."""
+    roles: tuple[Role, ...]
+    key: str
+    """Names the token or the session, e.g. for limits; not secret."""
+
+    def role_for(self, family: type[Question[Any]]) -> Role | None:
+        """Give the role in which it may ask questions of a family: the first that may; None where none may."""
+        return next((role for role in self.roles if role in family.roles), None)
+
+    def asker(self, question: Question[Any], why: str = "") -> Asker:
+        """Give who asks, as whom, and why.
+
+        Raises:
+            AccessError: none of its roles may ask this.
+            QuestionError: the question is about a subject, and no purpose is given; or the purpose is too long.
+        """
+        role = self.role_for(type(question))
+        if role is None:
+            may = ", ".join(sorted(question.roles))
+            raise AccessError("no role of this account may ask this", where=question.family, help=f"it takes {may}")
+        why = why.strip()
+        if question.whom is not None and not why:
+            raise QuestionError(
+                "a question about a subject needs its purpose",
+                where="why",
+                help="say why you ask, e.g. a case's number",
+            )
+        if len(why) > WHY_MAX:
+            raise QuestionError("the purpose is too long", where="why", help=f"use {WHY_MAX} characters at most")
+        return Asker(who=self.who, role=role, why=why)
