@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from flowtrack.apps.child import EX_CONFIG, hold_lifeline, report_ready
+from flowtrack.apps.child import EX_CONFIG, hold_lifeline, report_ready, stop_on_signals
 from flowtrack.apps.settings import read
 from flowtrack.errors import ConfigurationError, FlowtrackError, RuntimeStateError
 
@@ -61,10 +62,17 @@ def run(data_dir: Path, *, host: str = "", port: int | None = None) -> int:
             ssl_keyfile=settings.key_file,
             proxy_headers=False,  # who sets such headers is not known here
         )
+        stop = stop_on_signals()
+        server = uvicorn.Server(config)
+        # in a thread, where the server leaves signals alone: a process that was told to end ends well
+        thread = threading.Thread(target=server.run, args=([listening],), name="http")
+        thread.start()
         address = _address(settings, listening)
         _log.info("answers auditors", at=address)
         report_ready(address)
-        uvicorn.Server(config).run(sockets=[listening])
+        stop.wait()
+        server.should_exit = True
+        thread.join()
     return 0
 
 
