@@ -1,14 +1,43 @@
-"""`flowtrack ask`: light to import, the work is in `flowtrack.apps.asking`."""
+"""`flowtrack ask`: a command for each family of questions, and some written by hand.
+
+Light to import: families are loaded when one is asked for, the work is in `flowtrack.apps.ask_families` and `.asking`.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-app = typer.Typer(help="Questions about all flows; `flowtrack trace` asks about one subject.", no_args_is_help=True)
+
+class Families(TyperGroup):
+    """Commands written by hand, and those made of families; of one name the family's is taken."""
+
+    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - whatever the context
+        """Give the names of all commands, in order."""
+        return sorted({*self.commands, *_made()})
+
+    def get_command(self, ctx: object, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - typer hides the type of its commands
+        """Give a command; None where there is none of this name."""
+        return _made().get(cmd_name) or self.commands.get(cmd_name)
+
+
+@cache
+def _made() -> dict[str, Any]:
+    from flowtrack.apps.ask_families import commands
+
+    return commands()
+
+
+app = typer.Typer(
+    cls=Families,
+    help="Questions about all flows; `flowtrack trace` asks about one subject.",
+    no_args_is_help=True,
+)
 
 _DATA_DIR = Path(".flowtrack")
 DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]

@@ -1,0 +1,133 @@
+"""Answers of all families as tables: made by hand for those in `_MADE_BY_HAND`, from their rows for all others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from flowtrack.apps.questions import completeness_of
+from flowtrack.apps.screen import Lines, Part, Table
+from flowtrack.audit.family import About, Answer
+from flowtrack.audit.violations import ViolationsAnswer
+
+Rows = list[list[str | int]]
+
+CELL_NAMES = 4
+"""So many names in a cell; the other forms have all."""
+_OWN = {"about", "rows"}
+
+
+def parts_of(family: str, answer: Answer) -> list[Part]:
+    """Give an answer as it is shown on a terminal, what it says of itself at the end."""
+    made = _MADE_BY_HAND.get(family, _from_rows)
+    return [*made(answer), *about_parts(answer.about)]
+
+
+def about_parts(about: About) -> list[Part]:
+    """Say how complete an answer is, what is left out, and by what its rows were judged."""
+    lines = []
+    complete = about.completeness
+    if complete.truncated:
+        lines.append(left_out(about))
+    if about.versions.packs:
+        lines.append(f"judged by {some(about.versions.packs)}")
+    if about.versions.registries:
+        lines.append(f"with the registry {some(about.versions.registries)}")
+    return [Lines(completeness_of(complete).title, lines)]
+
+
+def left_out(about: About) -> str:
+    """Say that there is more, how much, and how it is had."""
+    count = about.completeness.left_out
+    how = "--all gives them, --limit more of them" if about.completeness.after else "ask for less at a time"
+    return f"{'more rows' if count is None else f'{count:,} rows'} left out: {how}"
+
+
+def some(names: Sequence[str]) -> str:
+    """Give the first of some names, and how many more there are."""
+    shown = ", ".join(names[:CELL_NAMES])
+    return f"{shown} and {len(names) - CELL_NAMES} more" if len(names) > CELL_NAMES else shown
+
+
+def _from_rows(answer: Answer) -> list[Part]:
+    """The main table, and whatever an answer has beside it: numbers and names as lines, further tables as tables."""
+    said, tables = [], [_table(f"Rows: {len(answer.rows):,}", answer.rows)]
+    for name in type(answer).model_fields:
+        value = getattr(answer, name)
+        if name in _OWN or value in (None, "", [], {}):
+            continue
+        title = name.replace("_", " ")
+        if isinstance(value, list) and isinstance(value[0], BaseModel):
+            tables.append(_table(title.capitalize(), value))
+        elif isinstance(value, BaseModel):
+            said += [f"{title}, {inner.replace('_', ' ')}: {_cell(each)}" for inner, each in value]
+        else:
+            said.append(f"{title}: {_cell(value)}")
+    return [*([Lines("In all", said)] if said else []), *tables]
+
+
+def _table(title: str, rows: Sequence[BaseModel]) -> Table:
+    """Rows with those of their columns that say something."""
+    cells = [{name: _cell(value) for name, value in row} for row in rows]
+    names = list(dict.fromkeys(name for row in cells for name in row))
+    named = [name for name in names if any(row.get(name, "") not in ("", "-") for row in cells)]
+    return Table(
+        title, [name.replace("_", " ") for name in named], [[row.get(name, "") for name in named] for row in cells]
+    )
+
+
+def _cell(value: object) -> str | int:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return at(value)
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, (int, str)):
+        return value
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return some([str(_cell(each)) for each in value])
+    given = value.model_dump(mode="json", exclude_none=True) if isinstance(value, BaseModel) else value
+    if isinstance(given, Mapping):
+        return ", ".join(
+            f"{name} {each if isinstance(each, (str, int)) else json.dumps(each)}" for name, each in given.items()
+        )
+    return str(given)
+
+
+def at(moment: datetime) -> str:
+    """Give an instant as it is shown: in this machine's zone, to the second."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _violations(answer: ViolationsAnswer) -> list[Part]:
+    rows: Rows = [
+        [
+            at(each.happened_at),
+            each.verdict,
+            each.severity or "-",
+            f"{each.service} {each.kind}" + (f" → {each.recipient}" if each.recipient else ""),
+            each.category,
+            each.purpose or "-",
+            some([*each.reasons, *each.gaps]),
+            ", ".join(f"§ {clause}" for clause in each.clauses),
+            each.subject,
+        ]
+        for each in answer.rows
+    ]
+    columns = ["when", "verdict", "severity", "who did what", "category", "purpose", "why", "clauses", "subject"]
+    return [Table(f"Violations: {len(rows):,}", columns, rows)]
+
+
+_MADE_BY_HAND: Final[Mapping[str, Callable[[Any], list[Part]]]] = {"violations": _violations}

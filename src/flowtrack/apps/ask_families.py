@@ -1,0 +1,174 @@
+"""`flowtrack ask <family>`: a command for each family of questions, made from its fields, and what it does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from inspect import Parameter, Signature, getdoc
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from pydantic import BaseModel
+
+from flowtrack.apps import answer_forms as forms
+from flowtrack.apps.answer_forms import Form
+from flowtrack.apps.answer_tables import about_parts, left_out, parts_of
+from flowtrack.apps.ask_fields import parameters_of
+from flowtrack.apps.directory import DEFAULT
+from flowtrack.apps.ledger import asker, open_ledger
+from flowtrack.apps.screen import Screen
+from flowtrack.audit.families import FAMILIES, question_of
+from flowtrack.audit.family import ROWS_MAX, Answer, PagedQuestion, Question
+from flowtrack.audit.roles import Asker
+from flowtrack.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from flowtrack.audit.ledger import Ledger
+
+_DATA_DIR = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
+_WHY = Annotated[
+    str, typer.Option(help="What the question is for, e.g. the number of a case: the log of questions keeps it.")
+]
+_ALL = Annotated[bool, typer.Option("--all", help="Follow all pages; --limit is then the size of a page.")]
+_JSON = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
+_CSV = Annotated[bool, typer.Option("--csv", help="The main table's rows as CSV.")]
+_PARQUET = Annotated[Path | None, typer.Option(help="The main table's rows as Parquet, into this file.")]
+_OUTPUT = Annotated[
+    Path | None,
+    typer.Option(help="Into this file; without another option its ending says the form: .json, .csv, .parquet."),
+]
+
+
+def _option(name: str, annotation: object, default: object) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+_SHARED: Final = (
+    _option("data_dir", _DATA_DIR, DEFAULT),
+    _option("json", _JSON, default=False),
+    _option("csv", _CSV, default=False),
+    _option("parquet", _PARQUET, default=None),
+    _option("output", _OUTPUT, default=None),
+)
+
+
+def command_of(family: type[Question[Any]]) -> Callable[..., None]:
+    """Give the function that typer makes a family's command of."""
+
+    def run(**given: Any) -> None:  # noqa: ANN401 - typer gives each field in its type
+        out = {name: given.pop(name) for name in ("json", "csv", "parquet", "output")}
+        pages, why, data_dir = given.pop("all", False), given.pop("why", ""), given.pop("data_dir")
+        form, path = forms.form_of(as_json=out["json"], as_csv=out["csv"], parquet=out["parquet"], output=out["output"])
+        if form is Form.PARQUET and path is None:
+            raise ConfigurationError("Parquet goes into a file", where="--parquet", help="name it")
+        fields = {name: value for name, value in given.items() if value is not None}
+        question = question_of(family.family, fields)
+        with open_ledger(data_dir) as ledger:
+            give(ledger, question, _who(question, why), form, path, pages=pages)
+
+    extra = [_option("why", _WHY, "")]
+    if issubclass(family, PagedQuestion):
+        extra.append(_option("all", _ALL, default=False))
+    run.__signature__ = Signature([*parameters_of(family), *extra, *_SHARED])  # type: ignore[attr-defined]  # typer reads it
+    run.__doc__ = getdoc(family)
+    run.__name__ = family.family
+    return run
+
+
+def commands() -> dict[str, Any]:
+    """Give the commands of all families, by name."""
+    app = typer.Typer(rich_markup_mode=None)
+    app.callback()(lambda: None)  # so that one command alone stays a command of its own
+    for name, family in FAMILIES.items():
+        app.command(name)(command_of(family))
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
+
+
+def give(ledger: Ledger, question: Question[Any], who: Asker, form: Form, path: Path | None, *, pages: bool) -> None:
+    """Ask, and give the answer in a form; rows of CSV and Parquet are handed on page by page.
+
+    Raises:
+        QuestionError: the question is not right.
+        StoreError: the ledger does not answer.
+        ConfigurationError: the file cannot be written.
+    """
+    if form in {Form.CSV, Form.PARQUET}:
+        _give_rows(ledger, question, who, form, path, pages=pages)
+        return
+    answer = whole(list(_answers(ledger, question, who, pages=pages)))
+    if form is Form.JSON:
+        forms.write_json(path, answer)
+        if answer.about.completeness.truncated:
+            sys.stderr.write(f"flowtrack: {left_out(answer.about)}\n")
+        return
+    with forms.opened(path) as file:
+        Screen(file).show(*parts_of(question.family, answer))
+
+
+def _give_rows(
+    ledger: Ledger, question: Question[Any], who: Asker, form: Form, path: Path | None, *, pages: bool
+) -> None:
+    columns = forms.columns_of(question.answer)
+    opening = (
+        forms.csv_writer(path, columns) if path is None or form is Form.CSV else forms.parquet_writer(path, columns)
+    )
+    last: Answer | None = None
+    with opening as writer:
+        for last in _answers(ledger, question, who, pages=pages):
+            writer.write(last.rows)
+    if last is not None:
+        Screen(sys.stderr).show(*about_parts(last.about))
+
+
+def whole(answers: Sequence[Answer]) -> Answer:
+    """Give pages as one answer: that of the first, with all rows, and complete as the last says."""
+    first, last = answers[0], answers[-1]
+    if first is last:
+        return first
+    said = {name: getattr(last.about.completeness, name) for name in ("truncated", "left_out", "after")}
+    about = first.about.model_copy(update={"completeness": first.about.completeness.model_copy(update=said)})
+    packs = sorted({each for page in answers for each in page.about.versions.packs})
+    registries = sorted({each for page in answers for each in page.about.versions.registries})
+    rows: list[BaseModel] = [row for page in answers for row in page.rows]
+    return first.model_copy(update={"about": about.judged_by(packs, registries), "rows": rows})
+
+
+def _answers(ledger: Ledger, question: Question[Any], who: Asker, *, pages: bool) -> Iterator[Answer]:
+    """Ask; with all pages, ask on until there is no more."""
+    if pages and isinstance(question, PagedQuestion) and "limit" not in question.model_fields_set:
+        question = question.model_copy(update={"limit": ROWS_MAX})
+    rows = 0
+    with _waiting(question.family) as told:
+        while True:
+            answer = ledger.ask(question, asker=who)
+            rows += len(answer.rows)
+            told(rows)
+            yield answer
+            after = answer.about.completeness.after
+            if not pages or not after:
+                return
+            question = question.model_copy(update={"after": after})
+
+
+@contextmanager
+def _waiting(family: str) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal that work goes on and how many rows have come; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"asking {family} …") as status:
+        yield lambda rows: status.update(f"asking {family}: {rows:,} rows …")
+
+
+def _who(question: Question[Any], why: str) -> Asker:
+    """Who asks; on a terminal, what a question about a subject is for is asked where no option says it."""
+    if question.whom is not None and not why and sys.stdin.isatty() and sys.stderr.isatty():
+        why = typer.prompt(
+            "What is the question for (e.g. the number of a case)", default="", show_default=False, err=True
+        )
+    return Asker(who=asker(), why=why)
