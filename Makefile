@@ -16,7 +16,7 @@ PYTEST ?=
 # One process for each core, two at most: several tests start a broker or a store of their own.
 WORKERS ?= 2
 
-.PHONY: help demo up test test-quick lint format bench schemas install install-dev clean
+.PHONY: help demo up test test-quick lint format bench schemas reference install install-dev clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ bench: $(VENV)/.dev ## every benchmark once, with its peers (minutes)
 
 schemas: $(VENV)/.run ## write schemas/ anew from the models
 	@$(BIN)/python -m flowtrack.wire.schemas schemas
+
+reference: $(VENV)/.run ## write docs/reference/questions.md anew from the questions
+	@$(BIN)/python -m flowtrack.apps.ask_reference
 
 install: $(VENV)/.run ## the environment to run in
 

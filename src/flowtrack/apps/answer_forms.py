@@ -111,7 +111,12 @@ def write_json(path: Path | None, answer: BaseModel) -> None:
 
 def columns_of(answer: type[Answer]) -> dict[str, object]:
     """Give the columns of a family's rows by name, with their types."""
-    return fields_of(_row_types(answer.model_fields["rows"].annotation))
+    return fields_of(rows_of(answer))
+
+
+def rows_of(answer: type[Answer]) -> list[type[BaseModel]]:
+    """Give the models of a family's rows."""
+    return _row_types(answer.model_fields["rows"].annotation)
 
 
 def fields_of(models: Sequence[type[BaseModel]]) -> dict[str, object]:

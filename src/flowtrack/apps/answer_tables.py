@@ -67,7 +67,8 @@ def _from_rows(answer: Answer) -> list[Part]:
         elif isinstance(value, BaseModel):
             said += [f"{title}, {inner.replace('_', ' ')}: {_cell(each)}" for inner, each in value]
         else:
-            said.append(f"{title}: {_cell(value)}")
+            given = _cell(value)
+            said.append(f"{title}: {given:,}" if isinstance(given, int) else f"{title}: {given}")
     return [*([Lines("In all", said)] if said else []), *tables]
 
 

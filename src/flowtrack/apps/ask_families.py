@@ -1,4 +1,4 @@
-"""`flowtrack ask <family>`: a command for each family of questions, made from its fields, and what it does."""
+"""`flowtrack ask FAMILY`: a command for each family of questions, made from its fields, and what it does."""
 
 from __future__ import annotations
 
@@ -45,13 +45,14 @@ def _option(name: str, annotation: object, default: object) -> Parameter:
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
-_SHARED: Final = (
+SHARED: Final = [
     _option("data_dir", _DATA_DIR, DEFAULT),
     _option("json", _JSON, default=False),
     _option("csv", _CSV, default=False),
     _option("parquet", _PARQUET, default=None),
     _option("output", _OUTPUT, default=None),
-)
+]
+"""The options of every question."""
 
 
 def command_of(family: type[Question[Any]]) -> Callable[..., None]:
@@ -68,13 +69,16 @@ def command_of(family: type[Question[Any]]) -> Callable[..., None]:
         with open_ledger(data_dir) as ledger:
             give(ledger, question, _who(question, why), form, path, pages=pages)
 
-    extra = [_option("why", _WHY, "")]
-    if issubclass(family, PagedQuestion):
-        extra.append(_option("all", _ALL, default=False))
-    run.__signature__ = Signature([*parameters_of(family), *extra, *_SHARED])  # type: ignore[attr-defined]  # typer reads it
+    run.__signature__ = Signature([*parameters_of(family), *extras_of(family), *SHARED])  # type: ignore[attr-defined]  # typer reads it
     run.__doc__ = getdoc(family)
     run.__name__ = family.family
     return run
+
+
+def extras_of(family: type[Question[Any]]) -> list[Parameter]:
+    """Give the options that questions about a subject have, and those that come in pages."""
+    found = [_option("why", _WHY, "")] if "subject" in family.model_fields else []
+    return [*found, _option("all", _ALL, default=False)] if issubclass(family, PagedQuestion) else found
 
 
 def commands() -> dict[str, Any]:
