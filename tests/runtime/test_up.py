@@ -21,7 +21,7 @@ from flowtrack.apps.ports import free_port
 from flowtrack.sample.day import sample_day
 from flowtrack.sample.options import SampleOptions
 
-PARTS = {"broker", "checker", "sink", "alerter"}
+PARTS = {"broker", "checker", "sink", "alerter", "api"}
 
 
 def eventually(holds: Callable[[], object], timeout_s: float = 60.0) -> None:
@@ -50,7 +50,10 @@ def up(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A `flowtrack up` on a directory of its own."""
     with (tmp_path / "up.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flowtrack", "up", "--data-dir", str(tmp_path / "data"), "--port", str(free_port())],
+            [
+                *(sys.executable, "-m", "flowtrack", "up", "--data-dir", str(tmp_path / "data")),
+                *("--port", str(free_port()), "--api-port", str(free_port())),
+            ],
             stdout=log,
             stderr=log,
         )

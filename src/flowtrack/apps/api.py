@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from flowtrack.apps.child import EX_CONFIG, hold_lifeline, report_ready, stop_on_signals
+from flowtrack.apps.directory import DEFAULT
 from flowtrack.apps.settings import read
 from flowtrack.errors import ConfigurationError, FlowtrackError, RuntimeStateError
 
@@ -30,6 +31,7 @@ _log = structlog.get_logger(__name__)
 
 _BACKLOG = 256
 _END_S = 10
+_WATCH_S = 0.5
 _SESSION_KEY_BYTES_MIN = 32
 _FAILURES_PER_MINUTE = 30
 _EX_SOFTWARE = 70
@@ -70,10 +72,11 @@ def run(data_dir: Path, *, host: str = "", port: int | None = None) -> int:
         address = _address(settings, listening)
         _log.info("answers auditors", at=address)
         report_ready(address)
-        stop.wait()
+        while thread.is_alive() and not stop.wait(_WATCH_S):
+            pass
         server.should_exit = True
         thread.join()
-    return 0
+    return 0 if stop.is_set() else _EX_SOFTWARE
 
 
 @contextmanager
@@ -200,7 +203,7 @@ def main() -> int:
     """Answer under a supervisor: end with it, and let it know by the exit status whether to start this again."""
     hold_lifeline()
     try:
-        return run(Path(sys.argv[1]))
+        return run(Path(os.environ.get("FLOWTRACK_DATA_DIR", DEFAULT)))
     except FlowtrackError as error:
         _log.error("the API cannot run", error=error.what, where=error.where, help=error.help)
         return EX_CONFIG if isinstance(error, ConfigurationError) else _EX_SOFTWARE

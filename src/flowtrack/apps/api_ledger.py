@@ -33,17 +33,18 @@ def ledger_for_many(data_dir: Path, *, at_once: int) -> Iterator[AskedByMany]:
     Raises:
         StoreError: there is no ledger, or it cannot be opened.
     """
-    from flowtrack.adapters.clickhouse.pool import LedgerPool
-    from flowtrack.adapters.clickhouse.store import Store
-    from flowtrack.adapters.http.client import LedgerClient
-
     settings, directory = ledger_settings(data_dir)
     with ExitStack() as stack:
         service = "" if directory is None else service_of(directory)
         if service:
+            from flowtrack.adapters.http.client import LedgerClient
+
             client = stack.enter_context(LedgerClient(service))
             yield AskedByMany(client, partial(_reason, client.ready))
             return
+        from flowtrack.adapters.clickhouse.pool import LedgerPool
+        from flowtrack.adapters.clickhouse.store import Store
+
         if directory is not None:
             stack.enter_context(directory)
         store = stack.enter_context(Store(settings))  # stays: the last connection closed would close the engine

@@ -56,13 +56,14 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of
 def up(
     data_dir: DataDir = _DATA_DIR,
     port: Annotated[int, typer.Option(help="Port of the ledger service on this machine.")] = _PORT,
+    api_port: Annotated[int | None, typer.Option(help="Port of the API and the pages for auditors.")] = None,
     registry: Annotated[list[Path] | None, typer.Option(help="Registry to publish (YAML or JSON).")] = None,
     pack: Annotated[list[Path] | None, typer.Option(help="Folder of a policy pack to publish.")] = None,
 ) -> None:
-    """Run broker, checker, store and alerter on this machine, until Ctrl-C."""
+    """Run broker, checker, store, alerter and the auditors' API on this machine, until Ctrl-C."""
     from flowtrack.apps.up import run
 
-    raise typer.Exit(run(data_dir, port=port, registries=registry or [], packs=pack or []))
+    raise typer.Exit(run(data_dir, port=port, api_port=api_port, registries=registry or [], packs=pack or []))
 
 
 @app.command()

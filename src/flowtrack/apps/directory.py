@@ -25,6 +25,8 @@ class Running:
     """`host:port` of the embedded broker."""
     ledger: str
     """URL of the ledger service."""
+    api: str = ""
+    """URL of the auditors' API and pages; empty where they do not run."""
 
 
 class DataDirectory:

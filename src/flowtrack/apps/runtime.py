@@ -35,6 +35,8 @@ _log = structlog.get_logger(__name__)
 
 BROKER = "broker"
 """The part that cannot be replaced: what it holds dies with it."""
+API = "api"
+"""The part that answers auditors."""
 _READY_S = 60.0  # opening a store on a cold machine takes up to ten seconds, reading its consents some more
 _STOP_S = 15.0  # a worker finishes the batch in hand
 _STORE_BYTES_MAX = 400 * 1024 * 1024
@@ -46,6 +48,7 @@ class Runtime:
     Args:
         directory: held by this process.
         port: of the loopback interface, for the ledger service.
+        api_port: of the loopback interface, for the auditors' API and pages; without it, they do not run.
         documents: registries and packs to publish before the first event is judged; packs are signed here, by the
             directory's own key, so that the checker takes no others.
         env: further settings for the processes.
@@ -56,6 +59,7 @@ class Runtime:
         directory: DataDirectory,
         *,
         port: int,
+        api_port: int | None = None,
         documents: Sequence[Document] = (),
         env: Mapping[str, str] | None = None,
     ) -> None:
@@ -63,6 +67,7 @@ class Runtime:
         self.supervisor = Supervisor(directory.logs)
         self._directory = directory
         self._port = port
+        self._api_port = api_port
         self._documents = list(documents)
         self._env = dict(env or {})
         self._kafka: KafkaSettings | None = None
@@ -105,6 +110,8 @@ class Runtime:
             RuntimeStateError: the port is taken, or a process does not start.
         """
         check_free(self._port)
+        if self._api_port is not None:
+            check_free(self._api_port)
         existing = any(self._directory.store.iterdir())
         signed, default = self._sign()
         self._start_broker()
@@ -118,6 +125,7 @@ class Runtime:
         publish(self.kafka, (document.output() for document in documents))
         self._start(WorkerKind.CHECKER)
         self._start(WorkerKind.ALERTER)
+        self._start_api()
 
     def wait_ready(self) -> Running:
         """Wait until every process is ready, and give where they are reached.
@@ -127,7 +135,8 @@ class Runtime:
         """
         for kind in WorkerKind:
             self.supervisor.wait_ready(kind, _READY_S)
-        return Running(os.getpid(), self.epoch, self.kafka.bootstrap_servers, self.ledger_url)
+        api = "" if self._api_port is None else self.supervisor.wait_ready(API, _READY_S)
+        return Running(os.getpid(), self.epoch, self.kafka.bootstrap_servers, self.ledger_url, api)
 
     def drain(self, timeout_s: float) -> bool:
         """Let what has been published be judged, told and written, and end the workers; the broker stays.
@@ -207,6 +216,20 @@ class Runtime:
         address = self.supervisor.wait_ready(BROKER, _READY_S)
         self._kafka = KafkaSettings(bootstrap_servers=address, embedded=True, epoch=self.epoch)
         create_topics(self._kafka)
+
+    def _start_api(self) -> None:
+        if self._api_port is None:
+            return
+        env = {
+            "FLOWTRACK_DATA_DIR": str(self._directory.path.resolve()),
+            "FLOWTRACK_CLICKHOUSE__URL": "",
+            "FLOWTRACK_HTTP__PORT": str(self._port),  # where the process that holds the store is asked
+            "FLOWTRACK_API__HOST": HOST,
+            "FLOWTRACK_API__PORT": str(self._api_port),
+            "MALLOC_ARENA_MAX": "2",
+            **self._env,
+        }
+        self.supervisor.start(Part(API, (sys.executable, "-m", "flowtrack.apps.api"), env))
 
     def _start(self, kind: WorkerKind) -> None:
         env = {
