@@ -28,7 +28,9 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.coverage import cover
-from flowtrack.audit.questions import Books, Overview, Period, Reach, Received, Trail
+from flowtrack.audit.questions import Books, Overview, Period, Reach, Trail
+from flowtrack.audit.received import Received
+from flowtrack.audit.roles import Asker
 from flowtrack.audit.whatif import what_if
 from flowtrack.policy.pack import Pack, default_pack, load_pack
 from flowtrack.policy.source import files_of_default_pack
@@ -45,6 +47,7 @@ _RULE = (
     'when { context.purpose == Purpose::"service.improve" };\n'
 )
 _BAR = 40
+_ASKER = Asker(who="benchmark")
 
 
 def _options() -> argparse.Namespace:
@@ -125,8 +128,8 @@ def _questions(store: Store, ledger: ClickHouseLedger, tiny: bool) -> Iterator[t
     yield "overview as of a midday", lambda: ledger.overview(Overview(as_of=midday))
     parties = ledger.overview(Overview(parties_max=500)).parties
     heavy, middling = parties[0].recipient, parties[len(parties) // 2].recipient
-    yield "who received: the heaviest party", lambda: ledger.received(Received(recipient=heavy))
-    yield "who received: a middling party", lambda: ledger.received(Received(recipient=middling))
+    yield "who received: the heaviest party", lambda: ledger.ask(Received(recipient=heavy), asker=_ASKER)
+    yield "who received: a middling party", lambda: ledger.ask(Received(recipient=middling), asker=_ASKER)
     since = START + timedelta(days=DAYS * 2 // 3)
     yield "blast radius", lambda: ledger.reach(Reach(start="dataset", name="dataset-150", since=since))
     yield "books", lambda: ledger.books(Books())

@@ -8,12 +8,18 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from flowtrack.audit.family import Question
+from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.violations import Violations
 from flowtrack.domain.model import Contract
 from flowtrack.errors import QuestionError
 
-FAMILIES: Final[dict[str, type[Question[Any]]]] = {question.family: question for question in (Violations,)}
+_ALL: Final[tuple[type[Question[Any]], ...]] = (
+    Received,
+    ReceivedSubjects,
+    Violations,
+)
+FAMILIES: Final[dict[str, type[Question[Any]]]] = {question.family: question for question in _ALL}
 
 
 class FamilyAsked(Contract):

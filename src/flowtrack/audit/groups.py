@@ -142,25 +142,3 @@ class ReachAnswer(Contract):
     """Of a subject and a category."""
     reached: list[Reached]
     completeness: CompleteUpTo
-
-
-class ReceivedCategory(Contract):
-    """What one party received of one category."""
-
-    category: str
-    flows: int
-    denied: int
-    subjects: int
-
-
-class ReceivedAnswer(Contract):
-    """What one party received."""
-
-    recipient: str
-    flows: int
-    denied: int
-    subjects: int
-    services: list[str]
-    """Who sent it."""
-    categories: list[ReceivedCategory]
-    completeness: CompleteUpTo

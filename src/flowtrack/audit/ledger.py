@@ -18,7 +18,6 @@ from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import (
     OrphansAnswer,
     ReachAnswer,
-    ReceivedAnswer,
     ShapesAnswer,
     SituationsAnswer,
     TouchedAnswer,
@@ -31,7 +30,6 @@ from flowtrack.audit.questions import (
     Orphans,
     Overview,
     Reach,
-    Received,
     Shapes,
     Situations,
     Touched,
@@ -93,10 +91,6 @@ class Ledger(Asks, Protocol):
 
     def reach(self, question: Reach) -> ReachAnswer:
         """Follow data from one place: where it got to, and whose it is there."""
-        ...
-
-    def received(self, question: Received) -> ReceivedAnswer:
-        """Count what one party received."""
         ...
 
     def books(self, question: Books) -> BooksAnswer:

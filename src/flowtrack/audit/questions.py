@@ -110,12 +110,6 @@ class Reach(TwoTimes):
     """Steps from the breached place that are followed."""
 
 
-class Received(TwoTimes):
-    """What one party received."""
-
-    recipient: Name
-
-
 class Books(Contract):
     """What the ledger holds of each source partition."""
 

@@ -7,43 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.questions import TwoTimes
+from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.testing.ledger_tables import Row
+from flowtrack.testing.received import received, received_subjects
+from flowtrack.testing.view import Asked, View
 from flowtrack.tracking import rows as tables
 from flowtrack.tracking.draft import Situation
 
 A = TypeVar("A", bound=Answer)
 
 _ORDERED_BY = ("happened_at", "epoch", "source_partition", "source_offset", "category", "revision")
-
-
-class Asked(NamedTuple):
-    """A line of the audit log."""
-
-    asked_at: datetime
-    asker: str
-    question: str
-    subject: str
-    role: str = ""
-    why: str = ""
-
-
-class View(NamedTuple):
-    """What a family sees of a ledger in memory."""
-
-    flows: Callable[[TwoTimes], list[Row]]
-    """Rows that stand at a question's two times."""
-    judgements: Callable[[], dict[Situation, Row]]
-    tables: Mapping[str, list[Row]]
-    audit_log: list[Asked]
 
 
 class MemoryAsking:
@@ -127,4 +109,8 @@ def _violation(row: Row, judgement: Row) -> Violation:
     )
 
 
-_ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], Answer]]] = {Violations: violations}
+_ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], Answer]]] = {
+    Received: received,
+    ReceivedSubjects: received_subjects,
+    Violations: violations,
+}

@@ -15,8 +15,6 @@ from flowtrack.audit.groups import (
     Orphan,
     OrphansAnswer,
     ReachAnswer,
-    ReceivedAnswer,
-    ReceivedCategory,
     ShapeFlows,
     ShapesAnswer,
     SituationFlows,
@@ -24,7 +22,7 @@ from flowtrack.audit.groups import (
     TouchedAnswer,
     TouchedBy,
 )
-from flowtrack.audit.questions import Orphans, Period, Reach, Received, Shapes, Situations, Touched, TwoTimes
+from flowtrack.audit.questions import Orphans, Period, Reach, Shapes, Situations, Touched, TwoTimes
 from flowtrack.audit.spread import Place, Step, reached_of, spread, steps_of
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.tracking import rows as tables
@@ -163,28 +161,6 @@ class MemoryGroups:
             completeness=self._completeness(),
         )
 
-    def received(self, question: Received) -> ReceivedAnswer:
-        """Count what one party received."""
-        rows = [
-            row for row in self._flows(question) if (row["kind"], row["recipient"]) == ("share", question.recipient)
-        ]
-        groups = _grouped(rows, lambda row: (row["category"],))
-        categories = [
-            ReceivedCategory(
-                category=category, flows=len(of), denied=_denied(of), subjects=len({row["subject"] for row in of})
-            )
-            for (category,), of in groups.items()
-        ]
-        return ReceivedAnswer(
-            recipient=question.recipient,
-            flows=len(rows),
-            denied=_denied(rows),
-            subjects=len({row["subject"] for row in rows}),
-            services=sorted({row["service"] for row in rows}),
-            categories=sorted(categories, key=lambda each: (-each.flows, each.category)),
-            completeness=self._completeness(),
-        )
-
     def _within(self, period: Period) -> list[Row]:
         since_us = None if period.since is None else instant_us(period.since)
         until_us = None if period.until is None else instant_us(period.until)
@@ -224,10 +200,6 @@ def _shape_of(row: Row, edges_us: list[int]) -> tuple[Any, ...]:
 def _judgement(row: Row) -> Judgement:
     names = ("pack", "verdict", "rules", "clauses", "reasons", "gaps", "attributes")
     return Judgement(**{name: row[name] for name in names}, situation=f"{row['situation']:016x}")
-
-
-def _denied(rows: list[Row]) -> int:
-    return sum(row["verdict"] == "deny" for row in rows)
 
 
 def _touched(name: int, rows: list[Row], samples_max: int) -> TouchedBy:

@@ -32,10 +32,11 @@ from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord, N
 from flowtrack.domain.decision import SEVERITIES, Alert, DeadLetter
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.domain.names import Verdict, worst
-from flowtrack.testing.asking import Asked, MemoryAsking
+from flowtrack.testing.asking import MemoryAsking
 from flowtrack.testing.groups import MemoryGroups
 from flowtrack.testing.ledger_amend import MemoryAmendments
 from flowtrack.testing.ledger_tables import Row
+from flowtrack.testing.view import Asked
 from flowtrack.tracking import rows as tables
 from flowtrack.tracking.draft import Situation
 from flowtrack.tracking.records import Topic

@@ -9,18 +9,24 @@ from typing import Any, Final, TypeVar, cast
 from flowtrack.adapters.clickhouse import statements as sql
 from flowtrack.adapters.clickhouse.completeness import completeness
 from flowtrack.adapters.clickhouse.journal import write_down
+from flowtrack.adapters.clickhouse.received import received, received_subjects
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.violations import violations
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.cursors import pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
+from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.violations import Violations
 from flowtrack.domain.instants import from_us
 
 A = TypeVar("A", bound=Answer)
 
-_ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], Answer]]] = {Violations: violations}
+_ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], Answer]]] = {
+    Received: received,
+    ReceivedSubjects: received_subjects,
+    Violations: violations,
+}
 
 
 def ask(store: Store, question: Question[A], asker: Asker, at: datetime, lag_records: int | None) -> A:

@@ -16,7 +16,7 @@ from flowtrack.adapters.clickhouse.completeness import completeness
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.orphans import orphans
 from flowtrack.adapters.clickhouse.overview import coverage, overview
-from flowtrack.adapters.clickhouse.reach import reach, received
+from flowtrack.adapters.clickhouse.reach import reach
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.whatif import shapes, situations, touched
 from flowtrack.audit.answers import (
@@ -36,7 +36,6 @@ from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import (
     OrphansAnswer,
     ReachAnswer,
-    ReceivedAnswer,
     ShapesAnswer,
     SituationsAnswer,
     TouchedAnswer,
@@ -49,7 +48,6 @@ from flowtrack.audit.questions import (
     Orphans,
     Overview,
     Reach,
-    Received,
     Shapes,
     Situations,
     Touched,
@@ -157,10 +155,6 @@ class ClickHouseLedger:
     def reach(self, question: Reach) -> ReachAnswer:
         """Follow data from one place: where it got to, and whose it is there."""
         return reach(self._store, question, self._completeness())
-
-    def received(self, question: Received) -> ReceivedAnswer:
-        """Count what one party received."""
-        return received(self._store, question, self._completeness())
 
     def books(self, question: Books) -> BooksAnswer:
         """Give what the ledger holds of each source partition."""

@@ -1,4 +1,4 @@
-"""Who received what, and where data got to from one place."""
+"""Where data got to from one place."""
 
 from __future__ import annotations
 
@@ -9,26 +9,10 @@ from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import standing
 from flowtrack.adapters.clickhouse.times import times_of
 from flowtrack.audit.answers import CompleteUpTo
-from flowtrack.audit.groups import ReachAnswer, ReceivedAnswer, ReceivedCategory
-from flowtrack.audit.questions import Reach, Received
+from flowtrack.audit.groups import ReachAnswer
+from flowtrack.audit.questions import Reach
 from flowtrack.audit.spread import Arrival, Place, Step, reached_of, spread, steps_of
 from flowtrack.domain.instants import instant_us
-
-_RECEIVED = """
-SELECT category, sum(its_flows) AS flows, sum(its_denied) AS denied, count() AS subjects FROM
-(
-    SELECT category, subject, sum(sign) AS its_flows, sumIf(sign, verdict = 'deny') AS its_denied
-    FROM flows WHERE kind = 'share' AND recipient = {recipient:String} AND {when}
-    GROUP BY category, subject HAVING its_flows > 0
-)
-GROUP BY category ORDER BY flows DESC, category"""
-_RECEIVED_SUBJECTS = """
-SELECT count() FROM
-(
-    SELECT subject FROM flows WHERE kind = 'share' AND recipient = {recipient:String} AND {when}
-    GROUP BY subject HAVING sum(sign) > 0
-)"""
-_SENDERS = "SELECT DISTINCT service FROM ({standing}) ORDER BY service"
 
 _STEP_COLUMNS = "kind, service, recipient, dataset, category, toDate(happened_at) AS day"
 _STEPS: Final = """
@@ -66,26 +50,6 @@ ARRAY JOIN arrayFilter(x -> x.2 != '', [
 GROUP BY place_kind, place_name SETTINGS max_threads = 2"""
 
 _BEGIN = Place("start", "start")
-
-
-def received(store: Store, question: Received, completeness: CompleteUpTo) -> ReceivedAnswer:
-    """Count what one party received, by category."""
-    times = times_of(question)
-    parameters = {**times.parameters, "recipient": question.recipient}
-    categories = [
-        ReceivedCategory(**row) for row in store.named(_RECEIVED.replace("{when}", times.exact), **parameters)
-    ]
-    subjects = store.rows(_RECEIVED_SUBJECTS.replace("{when}", times.exact), **parameters)
-    senders = standing("service", times, "kind = 'share' AND recipient = {recipient:String}")
-    return ReceivedAnswer(
-        recipient=question.recipient,
-        flows=sum(each.flows for each in categories),
-        denied=sum(each.denied for each in categories),
-        subjects=subjects[0][0],
-        services=[name for (name,) in store.rows(_SENDERS.replace("{standing}", senders), **parameters)],
-        categories=categories,
-        completeness=completeness,
-    )
 
 
 def reach(store: Store, question: Reach, completeness: CompleteUpTo) -> ReachAnswer:

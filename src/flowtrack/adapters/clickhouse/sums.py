@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
 from flowtrack.adapters.clickhouse.times import Times
 
 _SIGNED = "SELECT {columns}, sum(sign) AS flows FROM flows WHERE {when} AND {where} GROUP BY {names}"
+
+
+class Filters(NamedTuple):
+    """What a question narrows the flows to."""
+
+    where: str
+    """A condition of fixed text, on columns by name."""
+    parameters: dict[str, Any]
+
+
+def filters_of(question: object, columns: Mapping[str, str], also: str = "1") -> Filters:
+    """Give the condition that a question's filters are; one that is left open does not narrow.
+
+    Args:
+        question: with a field for each filter.
+        columns: of the ledger, by the name of the field that each is compared with.
+        also: a further condition, of fixed text.
+    """
+    given = {name: value for name in columns if (value := getattr(question, name)) is not None}
+    conditions = [f"{columns[name]} = {{{name}:String}}" for name in given]
+    return Filters(" AND ".join([also, *conditions]), given)
 
 
 def standing(columns: str, times: Times, where: str = "1") -> str:

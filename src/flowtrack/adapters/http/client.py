@@ -24,7 +24,6 @@ from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import (
     OrphansAnswer,
     ReachAnswer,
-    ReceivedAnswer,
     ShapesAnswer,
     SituationsAnswer,
     TouchedAnswer,
@@ -37,7 +36,6 @@ from flowtrack.audit.questions import (
     Orphans,
     Overview,
     Reach,
-    Received,
     Shapes,
     Situations,
     Touched,
@@ -119,10 +117,6 @@ class LedgerClient:
     def reach(self, question: Reach) -> ReachAnswer:
         """Follow data from one place: where it got to, and whose it is there."""
         return self._post("/reach", question, ReachAnswer)
-
-    def received(self, question: Received) -> ReceivedAnswer:
-        """Count what one party received."""
-        return self._post("/received", question, ReceivedAnswer)
 
     def books(self, question: Books) -> BooksAnswer:
         """Give what the ledger holds of each source partition."""

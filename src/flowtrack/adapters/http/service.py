@@ -31,7 +31,6 @@ from flowtrack.audit.families import FamilyAsked, question_of
 from flowtrack.audit.groups import (
     OrphansAnswer,
     ReachAnswer,
-    ReceivedAnswer,
     ShapesAnswer,
     SituationsAnswer,
     TouchedAnswer,
@@ -45,7 +44,6 @@ from flowtrack.audit.questions import (
     Orphans,
     Overview,
     Reach,
-    Received,
     Shapes,
     Situations,
     Touched,
@@ -167,10 +165,6 @@ def _add_groups(app: FastAPI, ledger: Ledger) -> None:
     @app.post("/reach")
     def reach(question: Reach) -> ReachAnswer:
         return ledger.reach(question)
-
-    @app.post("/received")
-    def received(question: Received) -> ReceivedAnswer:
-        return ledger.received(question)
 
 
 def _add_copies(app: FastAPI, ledger: Ledger) -> None:

@@ -1,0 +1,177 @@
+"""Who received, from the database: sums by day, and of one party the projection that is ordered by recipient."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.sums import filters_of, standing
+from flowtrack.adapters.clickhouse.times import times_of
+from flowtrack.audit.cursors import cursor_of, key_of
+from flowtrack.audit.family import About
+from flowtrack.audit.received import (
+    Received,
+    ReceivedAnswer,
+    ReceivedRow,
+    ReceivedSubjects,
+    Recipient,
+    RecipientAnswer,
+)
+from flowtrack.domain.instants import from_us
+
+_FILTERS: Final = {"recipient": "recipient", "category": "category", "service": "service"}
+_SHARES: Final = "kind = 'share'"
+_COLUMNS: Final = "recipient, category, service, purpose, verdict, toDate(happened_at) AS day"
+
+# What was received most first; the sums are over all pages.
+_ROWS: Final = """
+SELECT * FROM
+(
+    SELECT recipient, category, sum(flows) AS all_flows, sumIf(flows, verdict = 'deny') AS denied,
+           sumIf(flows, verdict = 'indeterminate') AS indeterminate, arraySort(groupUniqArray(service)) AS services,
+           arraySort(groupUniqArray(purpose)) AS purposes, min(day) AS first, max(day) AS last,
+           sum(all_flows) OVER () AS sum_flows, sum(denied) OVER () AS sum_denied,
+           count() OVER () - row_number() OVER (ORDER BY all_flows DESC, recipient, category) AS behind
+    FROM ({standing}) GROUP BY recipient, category
+)
+WHERE {after}
+ORDER BY all_flows DESC, recipient, category LIMIT {rows:UInt32}"""
+_AFTER: Final = "(-toInt64(all_flows), recipient, category) > (-{k0:Int64}, {k1:String}, {k2:String})"
+_KEY: Final = ("all_flows", "recipient", "category")
+_CLAUSES: Final = """
+SELECT recipient, category, arraySort(groupUniqArrayArray(clauses)), groupUniqArray(pack)
+FROM (SELECT recipient, category, pack, toUInt64(situation) AS number FROM ({standing})) AS f
+LEFT JOIN (SELECT pack, situation, clauses FROM judgements LIMIT 1 BY pack, situation) AS j
+ON f.pack = j.pack AND f.number = j.situation
+GROUP BY recipient, category"""
+_SUBJECTS: Final = """
+SELECT category, count() AS subjects FROM
+(
+    SELECT category, subject FROM flows WHERE kind = 'share' AND {where} AND {when}
+    GROUP BY category, subject HAVING sum(sign) > 0
+)
+GROUP BY category"""
+_ALL_SUBJECTS: Final = """
+SELECT count() FROM
+(
+    SELECT subject FROM flows WHERE kind = 'share' AND {where} AND {when} GROUP BY subject HAVING sum(sign) > 0
+)"""
+
+# Which of a subject's instants stand is told flow by flow: one that was taken back is not its first.
+_RECIPIENTS: Final = """
+SELECT who, sum(flows) AS all_flows, sumIf(flows, verdict = 'deny') AS denied,
+       arraySort(groupUniqArray(category)) AS categories, arraySort(groupUniqArray(service)) AS services,
+       min(at_us) AS first_us, max(at_us) AS last_us
+FROM
+(
+    SELECT lower(replaceAll(toString(subject), '-', '')) AS who, category, service, verdict,
+           toUnixTimestamp64Micro(happened_at) AS at_us, sum(sign) AS flows
+    FROM flows WHERE kind = 'share' AND {where} AND {when} AND {after}
+    GROUP BY subject, category, service, verdict, at_us HAVING flows > 0
+)
+GROUP BY who ORDER BY who LIMIT {rows:UInt32}"""
+_AFTER_SUBJECT: Final = "toString(subject) > toString({k0:UUID})"
+
+
+def received(store: Store, question: Received, about: About) -> ReceivedAnswer:
+    """Count what parties received, by category.
+
+    Raises:
+        QuestionError: the cursor is not right.
+        StoreError: the database cannot answer.
+    """
+    times, key = times_of(question), key_of(question, len(_KEY))
+    where, filters = filters_of(question, _FILTERS, _SHARES)
+    parameters = {**times.parameters, **filters, **_numbered(key)}
+    statement = _ROWS.replace("{standing}", standing(_COLUMNS, times, where))
+    found = store.named(statement.replace("{after}", "1" if key is None else _AFTER), **parameters, rows=question.limit)
+    clauses = store.rows(
+        _CLAUSES.replace("{standing}", standing("recipient, category, pack, situation", times, where)), **parameters
+    )
+    subjects, everybody = None, None
+    if question.recipient is not None:
+        subjects, everybody = _subjects(store, question)
+    if found and found[-1]["behind"]:
+        about = about.cut(found[-1]["behind"], cursor_of(question, [found[-1][name] for name in _KEY]))
+    decided = {(recipient, category): names for recipient, category, names, _ in clauses}
+    packs = {pack for *_, names in clauses for pack in names}
+    return ReceivedAnswer(
+        about=about.judged_by(sorted(packs), []),
+        rows=[_row(row, decided, None if subjects is None else subjects.get(row["category"], 0)) for row in found],
+        flows=found[0]["sum_flows"] if found else 0,
+        denied=found[0]["sum_denied"] if found else 0,
+        subjects=everybody,
+    )
+
+
+def received_subjects(store: Store, question: ReceivedSubjects, about: About) -> RecipientAnswer:
+    """Give a page of the subjects whose data a party received.
+
+    Raises:
+        QuestionError: the cursor is not right.
+        StoreError: the database cannot answer.
+    """
+    times, key = times_of(question), key_of(question, 1)
+    where, filters = filters_of(question, _FILTERS)
+    statement = _RECIPIENTS.replace("{where}", where).replace("{when}", times.exact)
+    found = store.named(
+        statement.replace("{after}", "1" if key is None else _AFTER_SUBJECT),
+        **times.parameters,
+        **filters,
+        **_numbered(key),
+        rows=question.limit + 1,
+    )
+    given = found[: question.limit]
+    if len(found) > len(given):
+        about = about.cut(None, cursor_of(question, [given[-1]["who"]]))
+    rows = [
+        Recipient(
+            subject=row["who"],
+            flows=row["all_flows"],
+            denied=row["denied"],
+            categories=row["categories"],
+            services=row["services"],
+            first=from_us(row["first_us"]),
+            last=from_us(row["last_us"]),
+        )
+        for row in given
+    ]
+    return RecipientAnswer(about=about, rows=rows)
+
+
+def _subjects(store: Store, question: Received) -> tuple[dict[str, int], int]:
+    """How many people's data one party received: by category, and in all."""
+    times = times_of(question)
+    where, filters = filters_of(question, _FILTERS)
+    parameters = {**times.parameters, **filters}
+    filled = {"where": where, "when": times.exact}
+    by_category, everybody = (
+        store.rows(_filled(statement, filled), **parameters) for statement in (_SUBJECTS, _ALL_SUBJECTS)
+    )
+    return dict(by_category), everybody[0][0]
+
+
+def _filled(statement: str, texts: dict[str, str]) -> str:
+    for name, text in texts.items():
+        statement = statement.replace(f"{{{name}}}", text)
+    return statement
+
+
+def _numbered(key: list[str | int] | None) -> dict[str, Any]:
+    return {} if key is None else {f"k{place}": part for place, part in enumerate(key)}
+
+
+def _row(row: dict[str, Any], clauses: dict[tuple[str, str], list[str]], subjects: int | None) -> ReceivedRow:
+    return ReceivedRow(
+        recipient=row["recipient"],
+        category=row["category"],
+        flows=row["all_flows"],
+        denied=row["denied"],
+        indeterminate=row["indeterminate"],
+        subjects=subjects,
+        services=row["services"],
+        purposes=row["purposes"],
+        clauses=clauses.get((row["recipient"], row["category"]), []),
+        first=row["first"],
+        last=row["last"],
+    )
