@@ -83,20 +83,6 @@ def orphans(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
 
 
 @app.command()
-def received(
-    recipient: Annotated[str, typer.Argument(help="Id of the party.")],
-    as_of: AsOf = "",
-    known_at: KnownAt = "",
-    data_dir: DataDir = _DATA_DIR,
-    json: Json = False,
-) -> None:
-    """Show what one party received: categories, flows, how many people, and from which services."""
-    from flowtrack.apps.asking import received as run
-
-    run(recipient, data_dir, as_of=as_of, known_at=known_at, as_json=json)
-
-
-@app.command()
 def reach(
     start: Annotated[Start, typer.Argument(help="What was breached.")],
     name: Annotated[str, typer.Argument(help="Its name.")],

@@ -6,15 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from flowtrack.apps.ledger import asker, open_ledger
+from flowtrack.apps.ledger import open_ledger
 from flowtrack.apps.ledger_packs import packs_of
 from flowtrack.apps.questions import completeness_of, instant
 from flowtrack.apps.screen import Lines, Part, Screen, Table
 from flowtrack.audit.coverage import CoverageReport, cover
-from flowtrack.audit.family import ROWS_MAX
 from flowtrack.audit.questions import Orphans, Overview, Period, Reach
-from flowtrack.audit.received import Received
-from flowtrack.audit.roles import Asker
 
 if TYPE_CHECKING:
     from flowtrack.audit.answers import CompleteUpTo
@@ -111,29 +108,6 @@ def orphans(data_dir: Path, *, as_json: bool) -> bool:
         Table(f"Orphans: {len(rows):,}", ["what is missing", "name", "flows", "events"], rows[:_ROWS]),
     )
     return bool(answer.orphans)
-
-
-def received(recipient: str, data_dir: Path, *, as_of: str, known_at: str, as_json: bool) -> None:
-    """Show what one party received.
-
-    Raises:
-        StoreError: there is no ledger, or it does not answer.
-    """
-    question = Received(
-        recipient=recipient, limit=ROWS_MAX, as_of=instant("--as-of", as_of), known_at=instant("--known-at", known_at)
-    )
-    with open_ledger(data_dir) as ledger:
-        answer = ledger.ask(question, asker=Asker(who=asker()))
-    rows: Rows = [[each.category, each.flows, each.denied, each.subjects or 0] for each in answer.rows]
-    title = f"{recipient}: {answer.flows:,} flows of {answer.subjects or 0:,} people, {answer.denied:,} of them denied"
-    senders = sorted({name for each in answer.rows for name in each.services})
-    note = f"from {', '.join(senders) or 'nobody'}"
-    _show(
-        answer,
-        answer.about.completeness,
-        as_json,
-        Table(title, ["category", "flows", "denied", "people"], rows, note),
-    )
 
 
 def reach(
