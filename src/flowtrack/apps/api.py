@@ -100,13 +100,14 @@ def _app(settings: ApiSettings, data_dir: Path) -> Iterator[FastAPI]:
 
 
 def identify_by(settings: ApiSettings, data_dir: Path) -> Identify:
-    """Put together who is known: static tokens and sessions.
+    """Put together who is known: static tokens, those of an OpenID provider, sessions.
 
     Raises:
         ConfigurationError: the key of sessions cannot be read, or is too short.
     """
-    from flowtrack.adapters.http.api.identity import Identify
+    from flowtrack.adapters.http.api.identity import Identify, Tokens
     from flowtrack.adapters.http.api.limits import Rate
+    from flowtrack.adapters.http.api.oidc import KEY_PREFIX, Provider
     from flowtrack.adapters.http.api.sessions import Sessions
     from flowtrack.adapters.http.api.tokens import TokenBook
     from flowtrack.apps.api_tokens import tokens_file
@@ -115,7 +116,7 @@ def identify_by(settings: ApiSettings, data_dir: Path) -> Identify:
     book = TokenBook(tokens_file(settings, data_dir), clock=now)
 
     def still(account: Account) -> Account | None:
-        return book.account_of(account.key)
+        return account if account.key.startswith(KEY_PREFIX) else book.account_of(account.key)
 
     sessions = Sessions(
         _session_key(settings.session_key_file),
@@ -124,7 +125,8 @@ def identify_by(settings: ApiSettings, data_dir: Path) -> Identify:
         secure=settings.tls or settings.plain_http,  # behind a proxy, browsers come by TLS
         still=still,
     )
-    return Identify((book,), sessions, rate=Rate(settings.rate_per_minute), failures=Rate(_FAILURES_PER_MINUTE))
+    known: tuple[Tokens, ...] = (book,) if settings.oidc_issuer is None else (book, Provider(settings))
+    return Identify(known, sessions, rate=Rate(settings.rate_per_minute), failures=Rate(_FAILURES_PER_MINUTE))
 
 
 def _settings(host: str, port: int | None) -> ApiSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from flowtrack.audit.family import Question
 from flowtrack.audit.roles import WHY_MAX, Asker, Role
@@ -20,6 +20,8 @@ class Account(Contract):
     roles: tuple[Role, ...]
     key: str
     """Names the token or the session, e.g. for limits; not secret."""
+    until: AwareDatetime | None = None
+    """When what it has shown expires."""
 
     def role_for(self, family: type[Question[Any]]) -> Role | None:
         """Give the role in which it may ask questions of a family: the first that may; None where none may."""

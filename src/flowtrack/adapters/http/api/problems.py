@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from flowtrack.adapters.http.api.desk import BusyError, SlowError
 from flowtrack.adapters.http.api.limits import TooManyError
+from flowtrack.adapters.http.api.oidc import ProviderError
 from flowtrack.domain.model import Contract
 from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreUnavailableError
 
@@ -92,6 +93,9 @@ def problem_of(error: FlowtrackError) -> JSONResponse:
         return problem(503, "busy", detail=error.what, help=error.help, headers={"retry-after": str(_RETRY_S)})
     if isinstance(error, SlowError):
         return problem(504, "slow", detail=error.what, help=error.help)
+    if isinstance(error, ProviderError):
+        _log.error("tokens cannot be checked", error=error.what, where=error.where, help=error.help)
+        return problem(503, "provider", detail="tokens cannot be checked now", headers={"retry-after": str(_RETRY_S)})
     _log.error("cannot answer", error=error.what, where=error.where, help=error.help)
     if isinstance(error, StoreUnavailableError):
         help_ = "ask again in a moment"

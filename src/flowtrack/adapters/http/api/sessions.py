@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import jwt
@@ -45,16 +45,18 @@ class Sessions:
         self.cookie = "__Host-flowtrack" if secure else "flowtrack"
 
     def begin(self, response: Response, account: Account) -> None:
-        """Give a browser the session of an account."""
+        """Give a browser the session of an account; it ends with what the account has shown."""
+        now = self._clock()
+        ends = min(now + self._lasts, account.until or datetime.max.replace(tzinfo=UTC))
         claims = {
             "aud": _AUDIENCE,
-            "exp": self._clock() + self._lasts,
+            "exp": ends,
             "account": account.model_dump(mode="json"),
         }
         response.set_cookie(
             self.cookie,
             jwt.encode(claims, self._key, algorithm=_ALGORITHM),
-            max_age=int(self._lasts.total_seconds()),
+            max_age=int((ends - now).total_seconds()),
             path="/",
             secure=self._secure,
             httponly=True,

@@ -9,6 +9,8 @@ from typing import Annotated
 from pydantic import Field, HttpUrl, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from flowtrack.audit.roles import Role
+
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -79,6 +81,8 @@ class ApiSettings(BaseSettings):
             raise ValueError("beyond the loopback interface it takes a certificate, or plain_http behind a proxy")
         if self.oidc_issuer is not None and not self.oidc_audience:
             raise ValueError("an OpenID provider's tokens are for many: name the audience")
+        if unknown := set(self.oidc_roles.values()) - set(Role):
+            raise ValueError(f"there is no role {', '.join(sorted(unknown))}")
         return self
 
     @property

@@ -82,7 +82,7 @@ class TokenBook:
     def _unless_expired(self, kept: KeptToken) -> Account | None:
         if kept.expires_at is not None and kept.expires_at <= self._clock():
             return None
-        return Account(who=kept.who, roles=kept.roles, key=kept.id)
+        return Account(who=kept.who, roles=kept.roles, key=kept.id, until=kept.expires_at)
 
     def _known(self) -> dict[str, KeptToken]:
         with self._lock:
