@@ -22,6 +22,7 @@ from flowtrack.apps.screen import Screen
 from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import ROWS_MAX, Answer, PagedQuestion, Question
 from flowtrack.audit.roles import Asker
+from flowtrack.audit.row_forms import columns_of
 from flowtrack.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def give(ledger: Ledger, question: Question[Any], who: Asker, form: Form, path: 
 def _give_rows(
     ledger: Ledger, question: Question[Any], who: Asker, form: Form, path: Path | None, *, pages: bool
 ) -> None:
-    columns = forms.columns_of(question.answer)
+    columns = columns_of(question.answer)
     opening = (
         forms.csv_writer(path, columns) if path is None or form is Form.CSV else forms.parquet_writer(path, columns)
     )

@@ -15,8 +15,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AwareDatetime
 from pydantic.fields import FieldInfo
 
-from flowtrack.apps.annotations import bare
 from flowtrack.apps.questions import instant
+from flowtrack.audit.annotations import bare
 from flowtrack.audit.family import Question
 from flowtrack.errors import ConfigurationError
 from flowtrack.policy.source import files_of_default_pack

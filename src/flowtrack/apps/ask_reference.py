@@ -11,11 +11,11 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from flowtrack.apps.answer_forms import rows_of
 from flowtrack.apps.ask_families import SHARED, extras_of
 from flowtrack.apps.ask_fields import parameters_of
 from flowtrack.audit.families import FAMILIES
 from flowtrack.audit.family import Question
+from flowtrack.audit.row_forms import rows_of
 
 PAGE = Path("docs/reference/questions.md")
 
