@@ -23,9 +23,12 @@ from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.ledger import Ledger
+from flowtrack.audit.roles import Asker, Role
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerStore
 from tests.ledger.http_front import HttpFront
+
+ASKER = Asker(who="jo", role=Role.AUDITOR, why="case 7")
 
 SERVER = "FLOWTRACK_TEST_CLICKHOUSE"
 _numbers = itertools.count()

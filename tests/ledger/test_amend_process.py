@@ -10,13 +10,15 @@ import pytest
 from flowtrack.adapters.http.client import LedgerClient
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.apps.ports import free_port
-from flowtrack.audit.questions import Overview, Trail
+from flowtrack.audit.questions import Overview
+from flowtrack.audit.trail import Trail
 from flowtrack.errors import StoreError
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.amend_rules import RuleLibrary
 from flowtrack.tracking.records import Record, Topic
 from flowtrack.tracking.rulebook import Rulebook
 from tests.ledger.amending import Messages, Pipeline, more_events, pack_change, registry_change
+from tests.ledger.conftest import ASKER
 from tests.ledger.day import EPOCH, START_MS
 from tests.ledger.test_sink_worker import kafka, publish, sink, wait_until
 from tests.policy import world
@@ -30,7 +32,7 @@ def verdicts(ledger: LedgerClient | MemoryLedger) -> list[tuple[str, str, str, i
         return sorted(
             (event.event_id, part.category, part.verdict, part.revision)
             for subject in world.SUBJECTS
-            for event in ledger.trail(Trail(subject=subject), asker="test").events
+            for event in ledger.ask(Trail(subject=subject), asker=ASKER).rows
             for part in event.categories
         )
     except StoreError:

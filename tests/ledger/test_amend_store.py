@@ -12,14 +12,15 @@ from flowtrack.adapters.clickhouse.amend import LedgerAmendments
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
-from flowtrack.audit.questions import Overview, Trail
+from flowtrack.audit.questions import Overview
+from flowtrack.audit.trail import Trail
 from flowtrack.domain.instants import instant_us
 from flowtrack.domain.names import RecordState
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.records import Record, Topic
 from tests.ledger.amending import Messages, Pipeline, changes, cut, more_events, pack_change
-from tests.ledger.conftest import Both, clock
+from tests.ledger.conftest import ASKER, Both, clock
 from tests.ledger.day import START, START_MS, consent, record, subject_of
 
 
@@ -87,7 +88,7 @@ def test_a_consent_said_otherwise_under_its_ids_is_asked_for_as_of_both_times(bo
     known_before, as_of = START + timedelta(milliseconds=5), first.valid_from
 
     def states(**times: datetime) -> list[tuple[str, str]]:
-        trail = both.ledger.trail(Trail(subject=subject_of(1), **times), asker="test")
+        trail = both.ledger.ask(Trail(subject=subject_of(1), **times), asker=ASKER)
         return [(each.record, each.state) for each in trail.consents]
 
     assert states() == [("r", "withdrawn")]

@@ -13,9 +13,10 @@ from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.copies import BackUp, BackupAnswer
 from flowtrack.audit.erasure import Erase
-from flowtrack.audit.questions import Books, Overview, Trail
+from flowtrack.audit.questions import Books, Overview
+from flowtrack.audit.trail import Trail
 from flowtrack.errors import StoreError
-from tests.ledger.conftest import clock
+from tests.ledger.conftest import ASKER, clock
 from tests.ledger.day import subject_of
 from tests.ledger.keeping import filled, keeper_of, write
 
@@ -53,7 +54,7 @@ def test_what_is_put_back_is_what_there_was(store: Store, target: Path, taken: B
     before, after = (ClickHouseLedger(each, clock=clock) for each in (store, elsewhere))
     assert after.overview(Overview()) == before.overview(Overview())
     assert after.books(Books()) == before.books(Books())
-    assert after.trail(Trail(subject=WHO), asker="a") == before.trail(Trail(subject=WHO), asker="a")
+    assert after.ask(Trail(subject=WHO), asker=ASKER) == before.ask(Trail(subject=WHO), asker=ASKER)
     rows = elsewhere.rows("SELECT count() FROM flows")
     day = filled(store)
     write(elsewhere, day)

@@ -16,14 +16,15 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.ledger import Ledger
-from flowtrack.audit.questions import Books, Coverage, Overview, Trail
+from flowtrack.audit.questions import Books, Coverage, Overview
+from flowtrack.audit.trail import Trail
 from flowtrack.domain.names import Kind, Verdict, worst
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.amend_rows import block_of_rows
 from flowtrack.tracking.ledger import LedgerStore
 from flowtrack.tracking.rows import COLUMNS, FLOWS, JUDGEMENTS, block_of, flow_rows, judgement_row
 from tests.ledger.amending import Messages, Pipeline, changes, cut
-from tests.ledger.conftest import clock
+from tests.ledger.conftest import ASKER, clock
 from tests.ledger.day import CATEGORIES, PACK, START, START_MS, category, decision, record, subject_of
 from tests.policy import world
 
@@ -222,7 +223,7 @@ def asked(ledger: Ledger, question: Question) -> dict[str, Any]:
                 event.verdict,
                 sorted((part.category, part.verdict, part.consent, part.revision) for part in event.categories),
             )
-            for event in ledger.trail(Trail(subject=subject, **times), asker="test").events
+            for event in ledger.ask(Trail(subject=subject, **times), asker=ASKER).rows
         ]
         assert [event[0] for event in events] == sorted(event[0] for event in events)
         if events:
@@ -297,7 +298,7 @@ def answered(pipeline: Pipeline, question: Question) -> list[Any]:
     """What the ledger of a pipeline says of everybody, without when it was asked and how far it has come."""
     ledger, times = pipeline.store, {"as_of": question.as_of, "known_at": question.known_at}
     assert isinstance(ledger, MemoryLedger)
-    trails = [ledger.trail(Trail(subject=subject, **times), asker="test") for subject in world.SUBJECTS]
+    trails = [ledger.ask(Trail(subject=subject, **times), asker=ASKER) for subject in world.SUBJECTS]
     counted = [ledger.overview(Overview(**times)), ledger.coverage(Coverage(**times))]
-    left_out = {"completeness", "as_of", "known_at"}
+    left_out = {"about", "completeness"}
     return [each.model_dump(exclude=left_out) for each in (*trails, *counted)]

@@ -10,12 +10,13 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.ledger import Ledger
-from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail
+from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview
+from flowtrack.audit.trail import Trail
 from flowtrack.domain.names import Verdict
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.rows import CONSENTS, FLOWS, block_of, flow_rows
-from tests.ledger.conftest import Both, clock
+from tests.ledger.conftest import ASKER, Both, clock
 from tests.ledger.day import START, START_MS, a_day, category, consent, decision, record, situation, subject_of
 
 SUBJECT = subject_of(1)
@@ -25,8 +26,8 @@ def answers(ledger: Ledger) -> dict[str, object]:
     """Every answer that a ledger can give, for comparison."""
     noon, known = START + timedelta(seconds=40), START + timedelta(milliseconds=90)
     return {
-        "trails": [ledger.trail(Trail(subject=subject_of(n)), asker="test") for n in range(6)],
-        "trail then": ledger.trail(Trail(subject=SUBJECT, as_of=noon, known_at=known), asker="test"),
+        "trails": [ledger.ask(Trail(subject=subject_of(n)), asker=ASKER) for n in range(6)],
+        "trail then": ledger.ask(Trail(subject=SUBJECT, as_of=noon, known_at=known), asker=ASKER),
         "overview": ledger.overview(Overview()),
         "overview then": ledger.overview(Overview(as_of=noon, known_at=known)),
         "alerts": ledger.alerts(AlertList()),
@@ -59,8 +60,8 @@ def test_a_trail_carries_what_was_decided_and_why(both: Both) -> None:
     denied = category("provided.phone", Verdict.DENY)
     records = [record(situation(permitted), 0), record(decision(1, permitted, denied, subject=SUBJECT), 1)]
     LedgerWriter(both.store, "run").process(records)
-    trail = both.ledger.trail(Trail(subject=SUBJECT), asker="test")
-    (step,) = trail.events
+    trail = both.ledger.ask(Trail(subject=SUBJECT), asker=ASKER)
+    (step,) = trail.rows
     assert step.verdict == "deny"
     assert step.happened_at == START + timedelta(seconds=1, microseconds=7)
     email, phone = step.categories
@@ -77,9 +78,9 @@ def test_a_trail_can_be_asked_as_it_was_known(both: Both) -> None:
     amended = first.model_copy(update={"revision": 1, "categories": [category("provided.email")]})
     retraction = [(*row[:5], -1, *row[6:]) for row in flow_rows(first, later)]
     both.store.insert(block_of(FLOWS, [*retraction, *flow_rows(amended, later)]), "amendment")
-    now = both.ledger.trail(Trail(subject=SUBJECT), asker="test").events
+    now = both.ledger.ask(Trail(subject=SUBJECT), asker=ASKER).rows
     then = START + timedelta(hours=12)
-    before = both.ledger.trail(Trail(subject=SUBJECT, known_at=then), asker="test").events
+    before = both.ledger.ask(Trail(subject=SUBJECT, known_at=then), asker=ASKER).rows
     assert [(step.verdict, step.categories[0].revision) for step in now] == [("permit", 1)]
     assert [(step.verdict, step.categories[0].revision) for step in before] == [("deny", 0)]
     assert both.ledger.overview(Overview()).flows == 1
@@ -92,8 +93,8 @@ def test_a_trail_can_be_asked_as_of_an_instant(both: Both) -> None:
         [record(decision(n, category("provided.email"), subject=SUBJECT), n) for n in range(5)]
     )
     at = START + timedelta(seconds=2, microseconds=7)
-    exactly = both.ledger.trail(Trail(subject=SUBJECT, as_of=at), asker="test").events
-    just_before = both.ledger.trail(Trail(subject=SUBJECT, as_of=at - timedelta(microseconds=1)), asker="test").events
+    exactly = both.ledger.ask(Trail(subject=SUBJECT, as_of=at), asker=ASKER).rows
+    just_before = both.ledger.ask(Trail(subject=SUBJECT, as_of=at - timedelta(microseconds=1)), asker=ASKER).rows
     assert [step.offset for step in exactly] == [0, 1, 2]
     assert [step.offset for step in just_before] == [0, 1]
 
@@ -129,7 +130,7 @@ def test_an_event_without_categories_has_a_row(both: Both) -> None:
     """An erasure that names no category still takes its offset, so that the books balance."""
     LedgerWriter(both.store, "run").process([record(decision(0, subject=SUBJECT), 0)])
     assert both.ledger.books(Books()).partitions[0].judged == 1
-    (step,) = both.ledger.trail(Trail(subject=SUBJECT), asker="test").events
+    (step,) = both.ledger.ask(Trail(subject=SUBJECT), asker=ASKER).rows
     assert step.categories == []
 
 
@@ -153,9 +154,9 @@ def test_a_repeated_category_is_one_flow(both: Both) -> None:
 
 def test_a_question_about_a_subject_is_written_down(store: Store) -> None:
     """Who asked, when, about whom and with which times stands in audit_log, also when there was nothing to tell."""
-    ClickHouseLedger(store, clock=clock).trail(Trail(subject=SUBJECT, as_of=START), asker="auditor")
+    ClickHouseLedger(store, clock=clock).ask(Trail(subject=SUBJECT, as_of=START), asker=ASKER)
     ((asker, question, subject, parameters),) = store.rows("SELECT asker, question, subject, parameters FROM audit_log")
-    assert (asker, question, subject.hex) == ("auditor", "trail", SUBJECT)
+    assert (asker, question, subject.hex) == ("jo", "trail", SUBJECT)
     assert "as_of" in parameters
 
 

@@ -13,11 +13,12 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.erasure import Erase, digest_of
 from flowtrack.audit.holds import Hold
-from flowtrack.audit.questions import Books, Trail
+from flowtrack.audit.questions import Books
+from flowtrack.audit.trail import Trail
 from flowtrack.domain.names import Kind
 from flowtrack.errors import StoreError
 from flowtrack.tracking.records import Record
-from tests.ledger.conftest import clock
+from tests.ledger.conftest import ASKER, clock
 from tests.ledger.day import START, alert, category, consent, decision, record, subject_of
 from tests.ledger.disk import occurrences
 from tests.ledger.keeping import NOW, WAIT_S, filled, keeper_of, write
@@ -53,8 +54,8 @@ def test_an_erased_subject_is_out_of_sight_at_once(store: Store) -> None:
     answer = keeper_of(store).erase(REQUEST, asker="desk")
     assert rows_of(store, WHO) == {"flows": 0, "consents": 0, "audit_log": 0}
     assert rows_of(store, OTHER) == before
-    trail = ledger.trail(Trail(subject=WHO), asker="auditor")
-    assert (trail.events, trail.consents) == ([], [])
+    trail = ledger.ask(Trail(subject=WHO), asker=ASKER)
+    assert (trail.rows, trail.consents) == ([], [])
     assert [each.state for each in answer.erasures] == ["hidden"]
 
 

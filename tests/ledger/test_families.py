@@ -12,15 +12,12 @@ from flowtrack.adapters.http.server import LoopbackServer
 from flowtrack.adapters.http.service import build_app
 from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import PagedQuestion
-from flowtrack.audit.roles import Asker, Role
 from flowtrack.audit.violations import Violations
 from flowtrack.errors import QuestionError
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerStore, LedgerWriter
-from tests.ledger.conftest import Both, clock
+from tests.ledger.conftest import ASKER, Both, clock
 from tests.ledger.day import a_day
-
-ASKER = Asker(who="jo", role=Role.AUDITOR, why="case 7")
 
 
 def written_day(store: LedgerStore) -> None:

@@ -12,12 +12,13 @@ from flowtrack.adapters.http.client import LedgerClient
 from flowtrack.adapters.http.server import LoopbackServer
 from flowtrack.adapters.http.service import build_app
 from flowtrack.audit.answers import OverviewAnswer
-from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail
+from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview
+from flowtrack.audit.trail import Trail
 from flowtrack.domain.consent import ConsentRecord
 from flowtrack.errors import RuntimeStateError, StoreError
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
-from tests.ledger.conftest import clock
+from tests.ledger.conftest import ASKER, clock
 from tests.ledger.day import START, a_day, subject_of
 
 SUBJECT = subject_of(2)
@@ -57,7 +58,7 @@ def test_answers_come_over_http_as_they_are(ledger: MemoryLedger, url: str) -> N
     """Every question has the same answer whether the ledger is asked itself or through its service."""
     trail = Trail(subject=SUBJECT, as_of=START.replace(minute=1), known_at=START.replace(year=2027))
     with LedgerClient(url) as client:
-        assert client.trail(trail, asker="a") == ledger.trail(trail, asker="a")
+        assert client.ask(trail, asker=ASKER) == ledger.ask(trail, asker=ASKER)
         assert client.overview(Overview(as_of=START)) == ledger.overview(Overview(as_of=START))
         assert client.overview(Overview()) == ledger.overview(Overview())
         assert client.alerts(AlertList(state="open")) == ledger.alerts(AlertList(state="open"))
@@ -72,14 +73,15 @@ def test_answers_come_over_http_as_they_are(ledger: MemoryLedger, url: str) -> N
 def test_who_asked_is_written_down(ledger: MemoryLedger, url: str) -> None:
     """The audit log of the process that answers names who asked the client."""
     with LedgerClient(url) as client:
-        client.trail(Trail(subject=SUBJECT), asker="auditor:jo")
-    assert [(asked.asker, asked.subject) for asked in ledger.audit_log] == [("auditor:jo", SUBJECT)]
+        client.ask(Trail(subject=SUBJECT), asker=ASKER)
+    assert [(asked.asker, asked.subject) for asked in ledger.audit_log] == [("jo", SUBJECT)]
 
 
 def test_a_wrong_question_is_refused_without_its_value(url: str) -> None:
     """The answer names the parameter at fault and not what it held, which may be a person's name."""
-    answer = httpx.get(f"{url}/trail/jane.doe@example.org")
-    assert answer.status_code == 422
+    asked = {"asker": ASKER.model_dump(mode="json"), "question": {"subject": "jane.doe@example.org"}}
+    answer = httpx.post(f"{url}/ask/trail", json=asked)
+    assert answer.status_code == 400
     assert "subject" in answer.json()["error"]
     assert "jane" not in answer.text
     assert httpx.get(f"{url}/overview", params={"as_of": "yesterday"}).status_code == 422

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from flowtrack.audit.questions import Books, Overview, Trail
+from flowtrack.audit.questions import Books, Overview
+from flowtrack.audit.trail import Trail
 from flowtrack.domain.decision import Decision
 from flowtrack.tracking.intent import Intent
 from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.records import Record
-from tests.ledger.conftest import Both
+from tests.ledger.conftest import ASKER, Both
 from tests.ledger.day import category, decision, record, subject_of
 
 SUBJECT = subject_of(1)
@@ -33,7 +34,7 @@ def test_a_repeat_counts_once_and_is_in_the_books(both: Both, batches: list[list
     for number, batch in enumerate(batches):
         writer.work(batch, Intent(f"batch-{number}", 0))
     assert both.ledger.overview(Overview()).flows == 1
-    assert [event.offset for event in both.ledger.trail(Trail(subject=SUBJECT), asker="test").events] == [0]
+    assert [event.offset for event in both.ledger.ask(Trail(subject=SUBJECT), asker=ASKER).rows] == [0]
     (part,) = both.ledger.books(Books()).partitions
     assert (part.judged, part.missing, part.repeated_rows) == (2, 0, 0)
 

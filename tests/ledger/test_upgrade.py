@@ -8,9 +8,10 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.migrate import Migration, shipped
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.erasure import Erase
-from flowtrack.audit.questions import Books, Overview, Trail
+from flowtrack.audit.questions import Books, Overview
+from flowtrack.audit.trail import Trail
 from flowtrack.errors import StoreError
-from tests.ledger.conftest import clock
+from tests.ledger.conftest import ASKER, clock
 from tests.ledger.day import a_day
 from tests.ledger.keeping import keeper_of, write
 
@@ -56,9 +57,9 @@ def test_what_an_earlier_version_wrote_is_still_there_and_answered(old: Store) -
     """After the upgrade the trail, the totals and the books are those of the rows that were written."""
     assert old.migrate() == [migration.name for migration in shipped()[FIRST:]]
     ledger = ClickHouseLedger(old, clock=clock)
-    trail = ledger.trail(Trail(subject=WHO), asker="auditor")
-    assert len(trail.events) == 200
-    assert trail.events[0].categories[0].clauses == ["4.1"]
+    trail = ledger.ask(Trail(subject=WHO), asker=ASKER)
+    assert len(trail.rows) == 200
+    assert trail.rows[0].categories[0].clauses == ["4.1"]
     assert [consent.record for consent in trail.consents] == ["r-1"]
     assert ledger.overview(Overview()).flows == 2000
     (books,) = ledger.books(Books()).partitions

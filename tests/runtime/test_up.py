@@ -97,8 +97,8 @@ def test_up_judges_what_is_emitted_and_ends_in_order(up: subprocess.Popen[bytes]
     assert letters["total"] == 0
     subject = day.truth.violations[0].subject
     trail = json.loads(flowtrack("trace", subject, "--data-dir", str(tmp_path / "data"), "--json").stdout)
-    assert trail["subject"] == subject
-    assert len(trail["events"]) == sum(item.subject == subject and not item.consent for item in day.items)
+    assert trail["about"]["question"]["subject"] == subject
+    assert len(trail["rows"]) == sum(item.subject == subject and not item.consent for item in day.items)
 
 
 def test_nobody_is_left_when_up_is_killed(up: subprocess.Popen[bytes], tmp_path: Path) -> None:

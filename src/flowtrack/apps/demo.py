@@ -22,7 +22,7 @@ from flowtrack.apps.books import reconciled
 from flowtrack.apps.clauses import clause_texts
 from flowtrack.apps.directory import DataDirectory
 from flowtrack.apps.documents import as_registry_document
-from flowtrack.apps.ledger import asker
+from flowtrack.apps.ledger import asking
 from flowtrack.apps.logs import configure
 from flowtrack.apps.memory import MemoryPeak
 from flowtrack.apps.ports import free_port
@@ -196,7 +196,8 @@ def settle(runtime: Runtime, steps: _Steps) -> None:
 
 def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> Report:
     """Ask the ledger for everything that is shown."""
-    from flowtrack.audit.questions import AlertList, Overview, Trail
+    from flowtrack.audit.questions import AlertList, Overview
+    from flowtrack.audit.trail import Trail
 
     overview = ledger.overview(Overview())
     return Report(
@@ -210,7 +211,7 @@ def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> 
         overview=overview,
         alerts=ledger.alerts(AlertList(limit=_ALERTS_MAX)).alerts,
         comparison=_compared(day.truth, _findings(runtime.kafka), overview),
-        trail=ledger.trail(Trail(subject=_worth_showing(day)), asker=asker()),
+        trail=ledger.ask(Trail(subject=_worth_showing(day)), asker=asking("demo")),
         books=reconciled(ledger, runtime.kafka),
         texts=clause_texts(),
         seconds={},

@@ -17,6 +17,7 @@ from flowtrack.errors import StoreError
 if TYPE_CHECKING:
     from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
     from flowtrack.audit.ledger import Ledger
+    from flowtrack.audit.roles import Asker
 
 
 @contextmanager
@@ -89,3 +90,14 @@ def _opened(settings: ClickHouseSettings) -> Iterator[Ledger]:
 def asker() -> str:
     """Give who asks, for the ledger's log of questions: the name of this account."""
     return getpass.getuser()
+
+
+def asking(why: str = "") -> Asker:
+    """Give who asks from the command line, and why: who can open the ledger may ask everything.
+
+    Args:
+        why: the purpose of the question, e.g. the number of a case.
+    """
+    from flowtrack.audit.roles import Asker, Role
+
+    return Asker(who=asker(), role=Role.AUDITOR, why=why)

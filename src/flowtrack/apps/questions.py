@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from flowtrack.apps.books import reconciled, table_of
 from flowtrack.apps.clauses import clause_texts
 from flowtrack.apps.directory import DataDirectory
-from flowtrack.apps.ledger import asker, open_ledger
+from flowtrack.apps.ledger import asking, open_ledger
 from flowtrack.apps.screen import Lines, Screen, Table
 from flowtrack.apps.settings import read
 from flowtrack.apps.trails import tree_of
 from flowtrack.audit.answers import CompleteUpTo
-from flowtrack.audit.questions import DeadLetterList, Trail
+from flowtrack.audit.questions import DeadLetterList
+from flowtrack.audit.trail import Trail
 from flowtrack.domain.model import SUBJECT_PATTERN
 from flowtrack.errors import ConfigurationError
 
@@ -41,11 +42,11 @@ def show_trail(subject: str, data_dir: Path, *, as_of: str, known_at: str, as_js
         )
     question = Trail(subject=subject, as_of=instant("--as-of", as_of), known_at=instant("--known-at", known_at))
     with open_ledger(data_dir) as ledger:
-        answer = ledger.trail(question, asker=asker())
+        answer = ledger.ask(question, asker=asking())
     if as_json:
         sys.stdout.write(answer.model_dump_json(indent=2) + "\n")
         return
-    Screen().show(tree_of(answer, clause_texts()), completeness_of(answer.completeness))
+    Screen().show(tree_of(answer, clause_texts()), completeness_of(answer.about.completeness))
 
 
 def show_books(data_dir: Path, *, as_json: bool) -> bool:

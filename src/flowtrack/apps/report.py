@@ -13,7 +13,8 @@ from flowtrack.apps.trails import tree_of
 from flowtrack.apps.verdicts import Comparison
 
 if TYPE_CHECKING:
-    from flowtrack.audit.answers import OverviewAnswer, TrailAnswer
+    from flowtrack.audit.answers import OverviewAnswer
+    from flowtrack.audit.trail import TrailAnswer
     from flowtrack.domain.decision import Alert
     from flowtrack.tracking.reconcile import Reconciliation
 
@@ -163,7 +164,7 @@ class Report:
     def _going_on(self) -> Lines:
         if self.data_dir:
             lines = [
-                f"flowtrack trace {self.trail.subject} --data-dir {self.data_dir}",
+                f"flowtrack trace {self.trail.about.question['subject']} --data-dir {self.data_dir}",
                 f"flowtrack reconcile --data-dir {self.data_dir}",
                 f"flowtrack deadletters list --data-dir {self.data_dir}",
             ]

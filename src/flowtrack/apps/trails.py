@@ -7,7 +7,7 @@ from datetime import datetime
 
 from flowtrack.apps.clauses import ClauseText
 from flowtrack.apps.screen import Node
-from flowtrack.audit.answers import TrailAnswer, TrailCategory, TrailConsent, TrailEvent
+from flowtrack.audit.trail import TrailAnswer, TrailCategory, TrailConsent, TrailEvent
 
 _PLAIN = {"permit", "not_applicable"}  # verdicts whose clauses are named, but not spelt out
 
@@ -22,14 +22,15 @@ def tree_of(trail: TrailAnswer, texts: Mapping[str, ClauseText], *, steps_max: i
     """
     seen: set[tuple[str, str]] = set()
     steps: list[tuple[datetime, Node]] = []
-    for event in trail.events:
+    for event in trail.rows:
         steps.append((event.happened_at, _event(event, texts, repeated=(event.service, event.event_id) in seen)))
         seen.add((event.service, event.event_id))
     steps += [(each.valid_from, _consent(each)) for each in trail.consents]
     steps.sort(key=lambda step: step[0])
     shown = _chosen([node for _, node in steps], steps_max)
     left_out = len(steps) - len(shown)
-    title = f"subject {trail.subject}: {len(trail.events)} events, {len(trail.consents)} consent records"
+    whose = trail.about.question["subject"]
+    title = f"subject {whose}: {len(trail.rows)} events, {len(trail.consents)} consent records"
     rest = [Node(f"… and {left_out} more")] if left_out else []
     return Node(title, children=[*shown, *rest])
 

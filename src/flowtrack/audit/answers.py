@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import AwareDatetime, Field
 
-from flowtrack.domain.consent import Notice, UsagePolicy
 from flowtrack.domain.decision import Alert, DeadLetter
 from flowtrack.domain.model import Contract
 
@@ -18,73 +17,6 @@ class CompleteUpTo(Contract):
     """Everything decided by this instant is in the answer; None where the ledger is empty."""
     lag_records: int | None = None
     """Decisions written and not yet in the ledger; None where whoever answers does not know."""
-
-
-class TrailCategory(Contract):
-    """One category of a step, and how it was judged."""
-
-    category: str
-    verdict: str
-    severity: str
-    rules: list[str]
-    clauses: list[str]
-    reasons: list[str]
-    notes: list[str]
-    gaps: list[str]
-    consent: str
-    """Record that carried the verdict; empty where none did."""
-    situation: str
-    revision: int
-
-
-class TrailEvent(Contract):
-    """One step on a subject's trail."""
-
-    event_id: str
-    kind: str
-    happened_at: AwareDatetime
-    recorded_at: AwareDatetime
-    service: str
-    purpose: str
-    basis: str
-    recipient: str
-    dataset: str
-    location: str
-    verdict: str
-    """The worst of its categories."""
-    pack: str
-    registry: str
-    suspect: bool
-    correlation_id: str
-    epoch: str
-    partition: int
-    offset: int
-    categories: list[TrailCategory]
-
-
-class TrailConsent(Contract):
-    """One state of a consent record on a subject's trail."""
-
-    event_id: str
-    record: str
-    kind: str
-    state: str
-    valid_from: AwareDatetime
-    recorded_at: AwareDatetime
-    expires: AwareDatetime | None
-    scope: UsagePolicy | None
-    notice: Notice | None
-
-
-class TrailAnswer(Contract):
-    """A subject's trail, in the order in which things happened."""
-
-    subject: str
-    as_of: AwareDatetime | None
-    known_at: AwareDatetime | None
-    events: list[TrailEvent]
-    consents: list[TrailConsent]
-    completeness: CompleteUpTo
 
 
 class KindCount(Contract):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from flowtrack.audit.family import Question
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
+from flowtrack.audit.trail import Trail
 from flowtrack.audit.violations import Violations
 from flowtrack.domain.model import Contract
 from flowtrack.errors import QuestionError
@@ -17,6 +18,7 @@ from flowtrack.errors import QuestionError
 _ALL: Final[tuple[type[Question[Any]], ...]] = (
     Received,
     ReceivedSubjects,
+    Trail,
     Violations,
 )
 FAMILIES: Final[dict[str, type[Question[Any]]]] = {question.family: question for question in _ALL}

@@ -12,7 +12,6 @@ from flowtrack.audit.answers import (
     DeadLetterAnswer,
     Document,
     OverviewAnswer,
-    TrailAnswer,
 )
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import (
@@ -33,7 +32,6 @@ from flowtrack.audit.questions import (
     Shapes,
     Situations,
     Touched,
-    Trail,
 )
 from flowtrack.audit.roles import Asker
 from flowtrack.domain.consent import ConsentRecord
@@ -56,10 +54,6 @@ class Asks(Protocol):
 
 class Ledger(Asks, Protocol):
     """Answers questions; each method raises StoreError when it cannot, and never answers in part without saying so."""
-
-    def trail(self, question: Trail, *, asker: str) -> TrailAnswer:
-        """Give a subject's trail; who asked it about whom is written down before the answer is given."""
-        ...
 
     def overview(self, question: Overview) -> OverviewAnswer:
         """Count the flows."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from flowtrack.domain.decision import SituationId
-from flowtrack.domain.model import Contract, Name, Subject
+from flowtrack.domain.model import Contract, Name
 
 
 class TwoTimes(Contract):
@@ -21,12 +21,6 @@ class TwoTimes(Contract):
     """Only what had happened by this instant."""
     known_at: AwareDatetime | None = None
     """Only what the ledger had recorded by this instant."""
-
-
-class Trail(TwoTimes):
-    """Where one subject's data went (GDPR 15(1): purposes, categories, recipients)."""
-
-    subject: Subject
 
 
 class Overview(TwoTimes):

@@ -15,16 +15,19 @@ from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.questions import TwoTimes
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
+from flowtrack.audit.trail import Trail
 from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.received import received, received_subjects
+from flowtrack.testing.trail import trail
 from flowtrack.testing.view import Asked, View
 from flowtrack.tracking import rows as tables
 from flowtrack.tracking.draft import Situation
 
 A = TypeVar("A", bound=Answer)
 
+_KNOWN_BY = (tables.FLOWS, tables.CONSENTS, tables.DOCUMENTS)
 _ORDERED_BY = ("happened_at", "epoch", "source_partition", "source_offset", "category", "revision")
 
 
@@ -35,6 +38,7 @@ class MemoryAsking:
     audit_log: list[Asked]
     _clock: Callable[[], datetime]
     _flows: Callable[[TwoTimes], list[Row]]
+    _consents: Callable[[datetime | None], list[Row]]
     _judgements: Callable[[], dict[Situation, Row]]
     _completeness: Callable[[], CompleteUpTo]
 
@@ -44,11 +48,11 @@ class MemoryAsking:
         if question.whom is not None:
             line = Asked(self._clock(), asker.who, question.family, question.whom, asker.role, asker.why)
             self.audit_log.append(line)
-        newest = max((row["recorded_at"] for row in self.tables[tables.FLOWS]), default=None)
+        newest = max((row["recorded_at"] for table in _KNOWN_BY for row in self.tables[table]), default=None)
         known = pinned_before or (None if newest is None else from_us(newest * 1000))
         if question.known_at is None:
             question = question.model_copy(update={"known_at": known})
-        view = View(self._of_period, self._judgements, self.tables, self.audit_log)
+        view = View(self._of_period, self._consents, self._judgements, self.tables, self.audit_log)
         return cast("A", _ANSWERED_BY[type(question)](view, question, about(question, self._completeness())))
 
     def _of_period(self, question: TwoTimes) -> list[Row]:
@@ -112,5 +116,6 @@ def _violation(row: Row, judgement: Row) -> Violation:
 _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], Answer]]] = {
     Received: received,
     ReceivedSubjects: received_subjects,
+    Trail: trail,
     Violations: violations,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,24 +21,19 @@ from flowtrack.audit.answers import (
     PartyCount,
     Range,
     RuleHits,
-    TrailAnswer,
-    TrailCategory,
-    TrailConsent,
-    TrailEvent,
     ranges,
 )
-from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, Trail, TwoTimes
-from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord, Notice, UsagePolicy
+from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, TwoTimes
+from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord
 from flowtrack.domain.decision import SEVERITIES, Alert, DeadLetter
 from flowtrack.domain.instants import from_us, instant_us
-from flowtrack.domain.names import Verdict, worst
 from flowtrack.testing.asking import MemoryAsking
 from flowtrack.testing.groups import MemoryGroups
 from flowtrack.testing.ledger_amend import MemoryAmendments
 from flowtrack.testing.ledger_tables import Row
+from flowtrack.testing.trail import by_event, notice_of, scope_of, worst_of
 from flowtrack.testing.view import Asked
 from flowtrack.tracking import rows as tables
-from flowtrack.tracking.draft import Situation
 from flowtrack.tracking.records import Topic
 
 _SAID = (
@@ -61,30 +56,10 @@ class MemoryLedger(MemoryAmendments, MemoryGroups, MemoryAsking):
 
     # ------------------------------------------------------------------------------------------- as auditors' ledger
 
-    def trail(self, question: Trail, *, asker: str) -> TrailAnswer:
-        """Give a subject's trail; who asked is written down first."""
-        self.audit_log.append(Asked(self._clock(), asker, "trail", question.subject))
-        flows = [row for row in self._flows(question) if row["subject"] == question.subject]
-        consents = [row for row in self._consents(question.known_at) if row["subject"] == question.subject]
-        return TrailAnswer(
-            subject=question.subject,
-            as_of=question.as_of,
-            known_at=question.known_at,
-            events=sorted(
-                (_trail_event(group, self._judgements()) for group in _by_event(flows)),
-                key=lambda event: (event.happened_at, event.recorded_at, event.offset),
-            ),
-            consents=sorted(
-                (_trail_consent(row) for row in consents if _within(row, question, "valid_from")),
-                key=lambda consent: (consent.valid_from, consent.recorded_at),
-            ),
-            completeness=self._completeness(),
-        )
-
     def overview(self, question: Overview) -> OverviewAnswer:
         """Count the flows."""
         flows = self._flows(question)
-        by_kind = Counter((group[0]["kind"], _worst(group)) for group in _by_event(flows))
+        by_kind = Counter((group[0]["kind"], worst_of(group)) for group in by_event(flows))
         by_category = Counter((row["category"], row["verdict"]) for row in flows)
         shares: dict[str, list[Row]] = defaultdict(list)
         for row in flows:
@@ -244,17 +219,6 @@ def _within(row: Row, question: TwoTimes, happened: str) -> bool:
     )
 
 
-def _by_event(flows: Iterable[Row]) -> list[list[Row]]:
-    events: dict[tuple[str, int, int], list[Row]] = defaultdict(list)
-    for row in flows:
-        events[row["epoch"], row["source_partition"], row["source_offset"]].append(row)
-    return [sorted(group, key=lambda row: str(row["category"])) for group in events.values()]
-
-
-def _worst(group: list[Row]) -> str:
-    return str(worst([Verdict(row["verdict"]) for row in group]))
-
-
 def _gaps(have: set[int], start: int) -> list[tuple[int, int]]:
     gaps, expected = [], start
     for offset in sorted(have):
@@ -283,55 +247,6 @@ def _books(place: tuple[str, int], judged: set[int], dead: set[int], repeated: l
     )
 
 
-def _trail_event(group: list[Row], judgements: dict[Situation, Row]) -> TrailEvent:
-    first = max(group, key=lambda row: int(row["recorded_at"]))  # what was learned last of any of its categories
-    copied = ("event_id", "kind", "service", "purpose", "basis", "recipient", "dataset", "location", "pack", "registry")
-    return TrailEvent(
-        **{name: first[name] for name in copied},
-        happened_at=from_us(first["happened_at"]),
-        recorded_at=from_us(first["recorded_at"] * 1000),
-        verdict=_worst(group),
-        suspect=bool(first["suspect"]),
-        correlation_id=first["correlation_id"],
-        epoch=first["epoch"],
-        partition=first["source_partition"],
-        offset=first["source_offset"],
-        categories=[_trail_category(row, judgements) for row in group if row["category"]],
-    )
-
-
-def _trail_category(row: Row, judgements: dict[Situation, Row]) -> TrailCategory:
-    judgement = judgements[row["pack"], row["situation"]]
-    copied = ("severity", "rules", "clauses", "reasons", "notes", "gaps")
-    return TrailCategory(
-        **{name: judgement[name] for name in copied},
-        category=row["category"],
-        verdict=row["verdict"],
-        consent=row["consent"],
-        situation=f"{row['situation']:016x}",
-        revision=row["revision"],
-    )
-
-
-def _scope(row: Row) -> UsagePolicy | None:
-    return UsagePolicy.model_validate_json(row["scope"]) if row["scope"] else None
-
-
-def _notice(row: Row) -> Notice | None:
-    return Notice.model_validate_json(row["notice"]) if row["notice"] else None
-
-
-def _trail_consent(row: Row) -> TrailConsent:
-    return TrailConsent(
-        **{name: row[name] for name in ("event_id", "record", "kind", "state")},
-        valid_from=from_us(row["valid_from"]),
-        recorded_at=from_us(row["recorded_at"] * 1000),
-        expires=None if row["expires"] is None else from_us(row["expires"]),
-        scope=_scope(row),
-        notice=_notice(row),
-    )
-
-
 def _consent_record(row: Row) -> ConsentRecord:
     return ConsentRecord(
         specversion="1.0",
@@ -344,8 +259,8 @@ def _consent_record(row: Row) -> ConsentRecord:
             record=row["record"],
             kind=row["kind"],
             state=row["state"],
-            scope=_scope(row),
-            notice=_notice(row),
+            scope=scope_of(row),
+            notice=notice_of(row),
             expires=None if row["expires"] is None else from_us(row["expires"]),
             method=row["method"] or None,
             country=row["country"] or None,

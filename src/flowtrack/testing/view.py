@@ -28,7 +28,9 @@ class View(NamedTuple):
     """What a family sees of a ledger in memory."""
 
     flows: Callable[[TwoTimes], list[Row]]
-    """Rows that stand at a question's two times."""
+    """Rows that stand at a question's two times, of its period."""
+    consents: Callable[[datetime | None], list[Row]]
+    """Each consent record as it was said last by an instant, or by now."""
     judgements: Callable[[], dict[Situation, Row]]
     tables: Mapping[str, list[Row]]
     audit_log: list[Asked]

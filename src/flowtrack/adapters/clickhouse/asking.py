@@ -11,12 +11,14 @@ from flowtrack.adapters.clickhouse.completeness import completeness
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.received import received, received_subjects
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.trail import trail
 from flowtrack.adapters.clickhouse.violations import violations
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.cursors import pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
+from flowtrack.audit.trail import Trail
 from flowtrack.audit.violations import Violations
 from flowtrack.domain.instants import from_us
 
@@ -25,6 +27,7 @@ A = TypeVar("A", bound=Answer)
 _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], Answer]]] = {
     Received: received,
     ReceivedSubjects: received_subjects,
+    Trail: trail,
     Violations: violations,
 }
 
@@ -59,7 +62,7 @@ def known_now(store: Store, complete: CompleteUpTo) -> datetime | None:
     """
     if complete.lag_records:
         return complete.complete_up_to
-    newest = [at_ms for _, _, at_ms in store.rows(sql.PROGRESS)]
+    newest = [at_ms for *_, at_ms in store.rows(sql.PROGRESS) + store.rows(sql.NEWEST)]
     return from_us(max(newest) * 1000) if newest else complete.complete_up_to
 
 

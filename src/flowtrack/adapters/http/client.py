@@ -9,7 +9,6 @@ from typing import Self, TypeVar, cast
 import httpx
 from pydantic import BaseModel, TypeAdapter
 
-from flowtrack.adapters.http.settings import ASKER_HEADER
 from flowtrack.audit.answers import (
     AlertAnswer,
     BooksAnswer,
@@ -17,7 +16,6 @@ from flowtrack.audit.answers import (
     DeadLetterAnswer,
     Document,
     OverviewAnswer,
-    TrailAnswer,
 )
 from flowtrack.audit.families import FamilyAsked
 from flowtrack.audit.family import Answer, Question
@@ -39,7 +37,6 @@ from flowtrack.audit.questions import (
     Shapes,
     Situations,
     Touched,
-    Trail,
 )
 from flowtrack.audit.roles import Asker
 from flowtrack.domain.consent import ConsentRecord
@@ -80,11 +77,6 @@ class LedgerClient:
         """Answer a question of any family; the process that answers writes down who asked about whom."""
         asked = FamilyAsked(asker=asker, question=question.model_dump(mode="json", exclude_none=True))
         return cast("Given", self._post(f"/ask/{question.family}", asked, question.answer))
-
-    def trail(self, question: Trail, *, asker: str) -> TrailAnswer:
-        """Give a subject's trail; the process that answers writes down who asked."""
-        path = f"/trail/{question.subject}"
-        return self._ask(path, question, TrailAnswer, headers={ASKER_HEADER: asker}, leave_out={"subject"})
 
     def overview(self, question: Overview) -> OverviewAnswer:
         """Count the flows."""
@@ -149,7 +141,7 @@ class LedgerClient:
 
     def documents(self) -> list[Document]:
         """Give the packs and registry documents in their latest version."""
-        return _documents.validate_json(self._get("/documents", {}, {}).content)
+        return _documents.validate_json(self._get("/documents", {}).content)
 
     def ready(self) -> str:
         """Say why the process is not ready; empty when it is.
@@ -163,17 +155,9 @@ class LedgerClient:
             raise self._unreachable(error) from error
         return str(response.json().get("reason", ""))
 
-    def _ask(
-        self,
-        path: str,
-        question: BaseModel,
-        answer: type[A],
-        *,
-        headers: dict[str, str] | None = None,
-        leave_out: set[str] | None = None,
-    ) -> A:
-        parameters = question.model_dump(mode="json", exclude_none=True, exclude=leave_out)
-        return answer.model_validate_json(self._get(path, parameters, headers or {}).content)
+    def _ask(self, path: str, question: BaseModel, answer: type[A]) -> A:
+        parameters = question.model_dump(mode="json", exclude_none=True)
+        return answer.model_validate_json(self._get(path, parameters).content)
 
     def _post(self, path: str, question: BaseModel, answer: type[A]) -> A:
         """Ask what is too long for an address, or takes as long as there are rows."""
@@ -188,9 +172,9 @@ class LedgerClient:
             raise self._unreachable(error) from error
         return answer.model_validate_json(_taken(response).content)
 
-    def _get(self, path: str, parameters: dict[str, str | int], headers: dict[str, str]) -> httpx.Response:
+    def _get(self, path: str, parameters: dict[str, str | int]) -> httpx.Response:
         try:
-            response = self._http.get(path, params=parameters, headers=headers)
+            response = self._http.get(path, params=parameters)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         return _taken(response)

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Annotated, Literal
 
-from fastapi import FastAPI, Header, Path, Query, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from pydantic import AwareDatetime
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from flowtrack.adapters.http.settings import ASKER_HEADER, HOST
+from flowtrack.adapters.http.settings import HOST
 from flowtrack.audit.answers import (
     AlertAnswer,
     BooksAnswer,
@@ -25,7 +25,6 @@ from flowtrack.audit.answers import (
     DeadLetterAnswer,
     Document,
     OverviewAnswer,
-    TrailAnswer,
 )
 from flowtrack.audit.families import FamilyAsked, question_of
 from flowtrack.audit.groups import (
@@ -47,9 +46,7 @@ from flowtrack.audit.questions import (
     Shapes,
     Situations,
     Touched,
-    Trail,
 )
-from flowtrack.domain.model import SUBJECT_PATTERN
 from flowtrack.errors import FlowtrackError, QuestionError
 
 _BAD_QUESTION = 400
@@ -57,7 +54,6 @@ _UNAVAILABLE = 503
 _UNPROCESSABLE = 422
 
 Instant = Annotated[AwareDatetime | None, Query()]
-Asker = Annotated[str, Header(alias=ASKER_HEADER, max_length=128)]
 
 
 def build_app(
@@ -98,15 +94,6 @@ def _add_health(app: FastAPI, reason: Callable[[], str], metrics: CollectorRegis
 
 
 def _add_questions(app: FastAPI, ledger: Ledger) -> None:
-    @app.get("/trail/{subject}")
-    def trail(
-        subject: Annotated[str, Path(pattern=SUBJECT_PATTERN)],
-        as_of: Instant = None,
-        known_at: Instant = None,
-        asker: Asker = "http",
-    ) -> TrailAnswer:
-        return ledger.trail(Trail(subject=subject, as_of=as_of, known_at=known_at), asker=asker)
-
     @app.get("/overview")
     def overview(
         as_of: Instant = None,
