@@ -152,6 +152,10 @@ class Section(Generic[Entry]):
         """Whether `key` was ever registered."""
         return key in self._held
 
+    def names(self) -> Iterable[str]:
+        """Each key that was ever registered."""
+        return self._held.keys()
+
     def items(self) -> Iterable[tuple[str, tuple[Holding[Entry], ...]]]:
         """Each key with its entries, earliest first."""
         return self._held.items()

@@ -1,4 +1,4 @@
-"""What all reports share: who asked when, which answers they are made of, and the articles and words that they quote."""
+"""What all reports share: who asked when, which answers they are made of, and the articles that they quote."""
 
 from __future__ import annotations
 

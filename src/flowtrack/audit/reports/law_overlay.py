@@ -5,6 +5,7 @@ The policy's own verdict stays what it is (CLAUSES, "Outcomes and precedence"); 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -25,8 +26,10 @@ SUBJECTS_MAX = 3
 
 
 class Resting(Contract):
-    """Flows that rest on what a law does not accept, of one service and purpose."""
+    """Flows that rest on what laws do not accept, of one service, kind and purpose."""
 
+    rules: list[str]
+    """Which find them."""
     service: str
     kind: str
     purpose: str
@@ -48,7 +51,6 @@ class Finding(Contract):
     subjects: int
     sample_subjects: list[str]
     """Pseudonyms."""
-    rows: list[Resting]
 
 
 class LawOverlay(Report):
@@ -65,6 +67,8 @@ class LawOverlay(Report):
     concerned: int
     """Of these, flows that some rule finds."""
     findings: list[Finding]
+    resting: list[Resting]
+    """The flows concerned, each once."""
 
 
 def touched_by_law(
@@ -117,6 +121,7 @@ def law_overlay(
         permitted=sum(each.flows.flows for each in groups_of(met) if each.flows.verdict == Verdict.PERMIT),
         concerned=sum(each.flows.flows for each in every),
         findings=findings,
+        resting=_resting(found),
     )
 
 
@@ -129,7 +134,6 @@ def _finding(rule: OverlayRule, groups: list[Group], whom: TouchedBy | None) -> 
         events=0 if whom is None else whom.events,
         subjects=0 if whom is None else whom.subjects,
         sample_subjects=[] if whom is None else whom.sample_subjects,
-        rows=_resting(groups),
     )
 
 
@@ -171,10 +175,20 @@ def _lies_under(name: str, above: str, pack: Pack | None, vocabulary: str) -> bo
     return words.is_a(name, above)
 
 
-def _resting(groups: list[Group]) -> list[Resting]:
-    found = grouped(groups, lambda each: (each.flows.service, each.said("kind"), each.said("purpose")))
+def _resting(found: list[tuple[OverlayRule, list[Group]]]) -> list[Resting]:
+    rules: dict[tuple[int, str], list[str]] = defaultdict(list)
+    every: dict[tuple[int, str], Group] = {}
+    for rule, groups in found:
+        for group in groups:
+            rules[_place(group)].append(rule.id)
+            every[_place(group)] = group
+    alike = grouped(
+        every.values(),
+        lambda each: (tuple(rules[_place(each)]), each.flows.service, each.said("kind"), each.said("purpose")),
+    )
     rows = [
         Resting(
+            rules=list(of),
             service=service,
             kind=kind,
             purpose=purpose,
@@ -184,6 +198,10 @@ def _resting(groups: list[Group]) -> list[Resting]:
             clauses=distinct(clause for each in group for clause in each.clauses),
             flows=sum(each.flows.flows for each in group),
         )
-        for (service, kind, purpose), group in found.items()
+        for (of, service, kind, purpose), group in alike.items()
     ]
     return sorted(rows, key=lambda row: (-row.flows, row.service, row.kind, row.purpose))
+
+
+def _place(group: Group) -> tuple[int, str]:
+    return group.flows.key, group.flows.category

@@ -25,6 +25,7 @@ Checked = Literal["text", "account", "reading"]
 class Law(Contract):
     """A law, and the version that is meant."""
 
+    short: Bilingual
     title: Bilingual
     version: str
 
@@ -66,6 +67,8 @@ class Source(Contract):
     """An article that a report quotes, whole."""
 
     id: str
+    short: Bilingual
+    """The law's short name."""
     law: Bilingual
     version: str
     article: Bilingual
@@ -90,6 +93,7 @@ def sources_of(ids: Iterable[str]) -> list[Source]:
     return [
         Source(
             id=name,
+            short=table.laws[each.law].short,
             law=table.laws[each.law].title,
             version=table.laws[each.law].version,
             article=each.article,

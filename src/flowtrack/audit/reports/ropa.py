@@ -107,13 +107,13 @@ class _Declared(NamedTuple):
         return None if holding is None else holding.entry
 
     def services(self) -> Iterator[tuple[str, ServiceEntry]]:
-        for name, _ in self.registry.services.items():
+        for name in self.registry.services.names():
             entry = self.service(name)
             if entry is not None and entry.controller != Controller.THIRD_PARTY:
                 yield name, entry
 
     def parties(self) -> Iterator[tuple[str, PartyEntry]]:
-        for name, _ in self.registry.parties.items():
+        for name in self.registry.parties.names():
             entry = self.party(name)
             if entry is not None:
                 yield name, entry

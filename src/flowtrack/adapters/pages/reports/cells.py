@@ -1,0 +1,106 @@
+"""Values of a report as people read them: names with their titles, codes as words, instants in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+from flowtrack.adapters.pages.rendering import Words, instant
+from flowtrack.audit.reports.frame import Head
+from flowtrack.domain.consent import Notice, UsagePolicy
+from flowtrack.domain.model import Contract
+from flowtrack.policy.pack import Bilingual
+
+Cell = str | int
+
+_NAMES: Final = {"category", "categories", "purpose", "purposes"}
+_CODES: Final[Mapping[str, str]] = {
+    "kind": "kind",
+    "kinds": "kind",
+    "verdict": "verdict",
+    "duty": "duty",
+    "unit": "unit",
+    "state": "due",
+    "basis": "basis",
+    "bases": "basis",
+    "reasons": "reason",
+    "gaps": "reason",
+    "why": "because",
+    "type": "party",
+    "controller": "controller",
+    "method": "method",
+    "record_kind": "record_kind",
+    "record_state": "record_state",
+    "what": "difference",
+    "by_hand": "by_hand",
+    "severity": "severity",
+}
+"""Column to the area of its codes' words."""
+_FIELD_OF: Final = {"record_kind": "kind", "record_state": "state"}
+"""Where a column is named otherwise than its field, since that name is taken by another area of codes."""
+_DASH: Final = "–"
+
+
+class Cells:
+    """Writes the values of one report in one language.
+
+    Args:
+        head: of the report: titles of names, articles.
+        words: in the language.
+    """
+
+    def __init__(self, head: Head, words: Words) -> None:
+        self._words = words
+        self._titles = {each.name: self.text(each.title) for each in head.names}
+        self._articles = {each.id: f"{self.text(each.short)} {self.text(each.article)}" for each in head.sources}
+
+    def text(self, both: Bilingual) -> str:
+        """Give a text in the language; in English where there is no other."""
+        return (both.ko if self._words.language == "ko" else both.en) or both.en
+
+    def row(self, item: Contract, columns: Sequence[str]) -> list[Cell]:
+        """Write one row of a table."""
+        return [self.cell(column, getattr(item, _FIELD_OF.get(column, column))) for column in columns]
+
+    def cell(self, column: str, value: Any) -> Cell:  # noqa: ANN401 - whatever a report's field holds
+        """Write one value."""
+        if isinstance(value, list | tuple):
+            return ", ".join(str(self.cell(column, each)) for each in value) or _DASH
+        if value is None or value == "":
+            return _DASH
+        if isinstance(value, bool):
+            return self._words(f"yes_no.{'yes' if value else 'no'}")
+        if isinstance(value, datetime):
+            return instant(value)
+        if isinstance(value, date):
+            return f"{value:%Y-%m-%d}"
+        if isinstance(value, Bilingual):
+            return self.text(value)
+        if isinstance(value, UsagePolicy | Notice):
+            return self._said(value)
+        return value if isinstance(value, int) else self._named(column, str(value))
+
+    def _named(self, column: str, name: str) -> str:
+        if column in _NAMES and name in self._titles:
+            return f"{self._titles[name]} ({name})"
+        if column == "sources":
+            return self._articles.get(name, name)
+        return self._words.code(_CODES[column], name) if column in _CODES else name
+
+    def _said(self, value: Contract) -> str:
+        """A small value of its own inside a cell: what it says, field by field."""
+        parts = _flat(value.model_dump(mode="json", exclude_none=True))
+        return "; ".join(f"{self._words.code('scope', name)}: {said}" for name, said in parts) or _DASH
+
+
+def _flat(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, below in tree.items():
+        if name == "all":
+            found.append((above, " + ".join(below)))
+        elif isinstance(below, Mapping):
+            found.extend(_flat(below, name))
+        else:
+            found.append((name, str(below)))
+    return found
