@@ -17,6 +17,7 @@ from flowtrack.apps.check_cli import check
 from flowtrack.apps.ledger_cli import app as ledger
 from flowtrack.apps.policy_cli import app as policy
 from flowtrack.apps.registry_cli import app as registry_app
+from flowtrack.apps.reports_cli import app as report_app
 from flowtrack.apps.store_cli import app as store_app
 from flowtrack.apps.worker import WorkerKind
 from flowtrack.errors import FlowtrackError, PackError
@@ -45,6 +46,7 @@ app.add_typer(ledger, name="ledger")
 app.add_typer(deadletters, name="deadletters")
 app.add_typer(store_app, name="store")
 app.add_typer(ask, name="ask")
+app.add_typer(report_app, name="report")
 app.add_typer(api, name="api")
 app.command("check")(check)
 
