@@ -26,7 +26,9 @@ from flowtrack.apps.cli import app
 from flowtrack.apps.keys import PolicySettings
 from flowtrack.apps.ledger_settings import LedgerSettings
 from flowtrack.apps.progress import STAGES
+from flowtrack.apps.reports_settings import ReportSettings
 from flowtrack.apps.settings import HealthSettings
+from flowtrack.audit.reports.laws import law_table
 from flowtrack.domain.names import DeadLetterCode, Gap, Note, Reason
 from flowtrack.policy.pack import VOCABULARY_NAMES, default_pack
 from flowtrack.policy.rules import _EFFECT_OF_SET, _SET_OF_FILE
@@ -37,6 +39,7 @@ from flowtrack.testing.ledger import MemoryLedger
 from tests.docs.pages import ROOT, rows_under
 
 CODES = "docs/reference/codes.md"
+LAWS = "docs/reference/laws.md"
 ON_CALL = "docs/how-to/be-on-call.md"
 RUN = "docs/how-to/run-it.md"
 PACK = "docs/how-to/write-a-pack.md"
@@ -51,6 +54,7 @@ GROUPS: dict[str, type[BaseSettings]] = {
     "Alerts": AlertSettings,
     "Snapshots of consent state": SnapshotSettings,
     "Packs": PolicySettings,
+    "Reports": ReportSettings,
 }
 LISTED = ("recipient_type", "reference", "method", "consideration", "channel", "protection", "needs", "account")
 """Attributes beside which the pack's schema lists all of their values."""
@@ -60,6 +64,19 @@ IN_CODE = re.compile(r"`([^`]+)`")
 def _first(rows: list[list[str]]) -> list[str]:
     """What stands in the first cells, without its backquotes."""
     return [code for row in rows for code in IN_CODE.findall(row[0])]
+
+
+def test_articles_are_all_listed() -> None:
+    """laws.md has each article that a report may quote, with what was done before it was, and each rule about them."""
+    table = law_table()
+    words = {"text": "its wording was read", "account": "an account of it was read", "reading": "**as of our reading**"}
+    told = {row[0].strip("`"): (row[2], row[3]) for row in rows_under(LAWS, "Articles")}
+    assert told == {
+        name: (each.says.en, words[each.checked] + (f": <{each.seen}>" if each.seen else ""))
+        for name, each in table.sources.items()
+    }
+    rules = {row[0].strip("`"): row[4] for row in rows_under(LAWS, "What the law overlay looks for")}
+    assert rules == {rule.id: rule.says.en for rule in table.overlay}
 
 
 def test_codes_are_all_explained() -> None:

@@ -5,6 +5,7 @@ Commands and addresses are made from `ORDERS`; whoever makes one gives a `Bench`
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, NamedTuple
@@ -57,13 +58,14 @@ class Bench(NamedTuple):
         return (chosen or default_pack()).vocabularies
 
 
-class Order(Contract):
+class Order(Contract, ABC):
     """An order of one report; its fields are what whoever orders it says."""
 
     report: ClassVar[type[Report]]
     roles: ClassVar[frozenset[Role]]
     """Who may have it: nobody who may not ask the questions that it is made of."""
 
+    @abstractmethod
     def make(self, bench: Bench) -> Report:
         """Ask the ledger, and build the report.
 
@@ -71,7 +73,6 @@ class Order(Contract):
             QuestionError: the order is not right.
             StoreError: the ledger does not answer.
         """
-        raise NotImplementedError
 
 
 class PeriodOrder(Order):

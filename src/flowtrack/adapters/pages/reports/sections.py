@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from flowtrack.audit.reports.access_request import AccessRequest
 from flowtrack.audit.reports.law_overlay import LawOverlay
 from flowtrack.audit.reports.ropa import Ropa
 
@@ -31,37 +30,10 @@ class Table(NamedTuple):
 
 Section = Facts | Table
 
-DEADLINES: Final = Table(
-    "deadlines", ("duty", "sources", "number", "unit", "own_number", "due_at", "left_days", "left_hours", "state")
-)
 _PERIOD: Final = ("since", "until", "known_at")
 _DIFFERENCE: Final = ("what", "service", "recipient", "purpose", "category")
 
 SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
-    AccessRequest.name: (
-        Facts("request", ("subject", "received_at", "as_of", "known_at")),
-        DEADLINES,
-        Table("held", ("category", "kinds", "purposes", "services", "recipients", "flows", "denied", "first", "last")),
-        Table("purposes", ("purpose", "basis", "reasons", "clauses", "categories", "flows", "denied")),
-        Table(
-            "recipients",
-            (
-                *("recipient", "type", "destinations", "categories", "purposes", "bases"),
-                *("flows", "denied", "first", "last"),
-            ),
-        ),
-        Table("origins", ("method", "received_from", "service", "categories", "flows", "first", "last")),
-        Table("kept", ("dataset", "custodian", "location", "categories", "purposes", "retain_until", "first", "last")),
-        Table("consents", ("record", "record_kind", "record_state", "valid_from", "expires", "scope", "notice")),
-        Table(
-            "steps",
-            (
-                *("happened_at", "kind", "category", "service", "purpose", "basis", "recipient", "dataset"),
-                *("location", "verdict", "clauses", "reasons", "consent"),
-            ),
-        ),
-        Facts("more", ("by_hand",)),
-    ),
     Ropa.name: (
         Facts("period", (*_PERIOD, "registry", "flows", "unread")),
         Table(
