@@ -39,7 +39,7 @@ def test_templates_use_words_that_there_are() -> None:
     named = set()
     for template in environment().list_templates():
         source = loader.get_source(environment(), template)[0]
-        named |= set(re.findall(r'\bt\("([a-z_.]+)"', source))
+        named |= set(re.findall(r'\bt\("([a-z_.-]+)"[,)]', source))
     assert named
     assert named <= set(words(Language.EN)._texts)
 

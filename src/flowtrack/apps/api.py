@@ -84,9 +84,12 @@ def _app(settings: ApiSettings, data_dir: Path) -> Iterator[FastAPI]:
     """Put the app together: the ledger that there is, the accounts, and the pages."""
     from flowtrack.adapters.http.api.app import build_api
     from flowtrack.adapters.http.api.desk import Desk
+    from flowtrack.adapters.pages.site.frame import Backing
+    from flowtrack.adapters.pages.site.router import pages_router
     from flowtrack.apps.api_ledger import ledger_for_many
+    from flowtrack.apps.ledger_packs import packs_of
 
-    with ledger_for_many(data_dir, at_once=settings.questions_max) as (ledger, reason):
+    with ledger_for_many(data_dir, at_once=settings.questions_max) as (ledger, reason, whole):
         desk = Desk(
             ledger,
             questions_max=settings.questions_max,
@@ -94,9 +97,19 @@ def _app(settings: ApiSettings, data_dir: Path) -> Iterator[FastAPI]:
             timeout_s=settings.timeout_s,
         )
         try:
-            yield build_api(settings, desk, identify_by(settings, data_dir), reason=reason)
+            identify = identify_by(settings, data_dir)
+            app = build_api(settings, desk, identify, reason=reason)
+            app.include_router(pages_router(Backing(desk.ask, identify, whole, packs_of, _status_of)))
+            yield app
         finally:
             desk.close()
+
+
+def _status_of(error: FlowtrackError) -> int:
+    """The status that the API answers an error with; what is not about the question is written down."""
+    from flowtrack.adapters.http.api.problems import problem_of
+
+    return problem_of(error).status_code
 
 
 def identify_by(settings: ApiSettings, data_dir: Path) -> Identify:

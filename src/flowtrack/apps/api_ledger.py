@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from flowtrack.apps.ledger import ledger_settings, service_of
-from flowtrack.audit.ledger import Asks
+from flowtrack.audit.ledger import Asks, Ledger
 from flowtrack.errors import StoreError
 
 
@@ -20,6 +20,8 @@ class AskedByMany(NamedTuple):
     ledger: Asks
     reason: Callable[[], str]
     """Says why it is not ready; empty when it is."""
+    whole: Callable[[], AbstractContextManager[Ledger]]
+    """Opens it for what is no question of a family, for one thread at a time."""
 
 
 @contextmanager
@@ -40,7 +42,7 @@ def ledger_for_many(data_dir: Path, *, at_once: int) -> Iterator[AskedByMany]:
             from flowtrack.adapters.http.client import LedgerClient
 
             client = stack.enter_context(LedgerClient(service))
-            yield AskedByMany(client, partial(_reason, client.ready))
+            yield AskedByMany(client, partial(_reason, client.ready), lambda: nullcontext(client))
             return
         from flowtrack.adapters.clickhouse.pool import LedgerPool
         from flowtrack.adapters.clickhouse.store import Store
@@ -56,7 +58,7 @@ def ledger_for_many(data_dir: Path, *, at_once: int) -> Iterator[AskedByMany]:
                 one.rows("SELECT 1")
             return ""
 
-        yield AskedByMany(pool, partial(_reason, answers))
+        yield AskedByMany(pool, partial(_reason, answers), pool.whole)
 
 
 def _reason(ready: Callable[[], str]) -> str:

@@ -62,6 +62,16 @@ class LedgerPool:
             return ledger.ask(question, asker=asker)
 
     @contextmanager
+    def whole(self) -> Iterator[ClickHouseLedger]:
+        """Give the ledger to one thread, for what is no question of a family.
+
+        Raises:
+            StoreError: it cannot be opened.
+        """
+        with self.taken() as (_, ledger):
+            yield ledger
+
+    @contextmanager
     def taken(self) -> Iterator[tuple[Store, ClickHouseLedger]]:
         """Give a connection to one thread, for as long as it needs it.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
+from hashlib import blake2b
 from importlib import resources
 from typing import Any, Final
 
@@ -117,6 +118,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["asset"] = asset_address
     made.filters["number"] = number
     made.filters["instant"] = instant
     return made
@@ -142,6 +144,12 @@ def stylesheet() -> str:
 def asset(name: str) -> bytes:
     """Read a file of our own that pages link to."""
     return resources.files(_HERE).joinpath("static", name).read_bytes()
+
+
+@cache
+def asset_address(name: str) -> str:
+    """Give the address of a file of our own: another one whenever its content changes, so that browsers may keep it."""
+    return f"/static/{name}?v={blake2b(asset(name), digest_size=6).hexdigest()}"
 
 
 def number(value: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import FastAPI, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -30,7 +30,13 @@ def add_signing_in(app: FastAPI, identify: Identify) -> None:
         then: Annotated[str, Form(max_length=2_048)] = "/",
     ) -> Response:
         _refuse_other_sites(request)
-        account = await identify.account(token.strip(), address_of(request))
+        try:
+            account = await identify.account(token.strip(), address_of(request))
+        except AccessError:
+            if "text/html" not in request.headers.get("accept", ""):
+                raise
+            again = urlencode({"failed": "1", "then": _within(then)})
+            return RedirectResponse(f"/sign-in?{again}", _SEE_OTHER)
         response = RedirectResponse(_within(then), _SEE_OTHER)
         identify.sessions.begin(response, account)
         return response

@@ -1,0 +1,71 @@
+"""All pages as one router, for the app that also has sessions and the API."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.responses import RedirectResponse, Response
+
+from flowtrack.adapters.pages.rendering import asset
+from flowtrack.adapters.pages.site.frame import Backing, Frame, within
+from flowtrack.adapters.pages.site.jobs import Jobs
+from flowtrack.adapters.pages.site.violations import violations
+from flowtrack.adapters.pages.site.visit import PURPOSE_COOKIE, Visit, purpose_cookie
+from flowtrack.adapters.pages.site.whatif import WhatIf
+from flowtrack.audit.roles import WHY_MAX
+from flowtrack.domain.model import SUBJECT_PATTERN
+from flowtrack.errors import QuestionError
+
+_ASSETS: Final = ("flowtrack.css", "site.css", "site.js")
+_SEE_OTHER = 303
+_KEEP: Final = "public, max-age=31536000, immutable"  # its address changes with its content
+
+
+def pages_router(backing: Backing) -> APIRouter:
+    """Make the pages; they post sign-ins to /session and /session/end, which the app has."""
+    router = APIRouter(include_in_schema=False)
+    frame = Frame(router, backing)
+    _add_assets(router)
+    frame.add("purpose", _purpose, "POST")
+    frame.add("sign-in", _sign_in, for_all=True)
+    frame.add("violations", violations)
+    whatif = WhatIf(backing, Jobs())
+    frame.add("what-if", whatif.show)
+    frame.add("what-if", whatif.take, "POST")
+    return router
+
+
+def _add_assets(router: APIRouter) -> None:
+    @router.get("/static/{name}")
+    async def static(name: str) -> Response:
+        if name not in _ASSETS:
+            return Response(status_code=404)
+        kind = mimetypes.guess_type(name)[0] or "text/plain"
+        return Response(asset(name), media_type=kind, headers={"cache-control": _KEEP})
+
+
+async def _sign_in(visit: Visit) -> Response:
+    """Show the form again, after a token that is not known."""
+    return visit.show("sign-in.html", then=within(visit.said.get("then", "/")))
+
+
+async def _purpose(visit: Visit) -> Response:
+    """Take why somebody looks at a subject: this browser keeps it until it is closed."""
+    form = await visit.request.form(max_files=0, max_fields=3)
+    subject, why, then = (str(form.get(name, "")) for name in ("subject", "why", "then"))
+    if re.fullmatch(SUBJECT_PATTERN, subject) is None:
+        raise QuestionError("the subject is not right", where="subject", help="it has 32 hex digits")
+    if not 0 < len(why.strip()) <= WHY_MAX:
+        raise QuestionError("the purpose is not right", where="why", help=f"write 1 to {WHY_MAX} characters")
+    response = RedirectResponse(within(then), _SEE_OTHER)
+    response.set_cookie(
+        PURPOSE_COOKIE,
+        purpose_cookie(subject, why.strip()),
+        secure=visit.request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    return response

@@ -1,0 +1,252 @@
+"""A visit to a page: who looks, in which language, at what; and how it asks, links on and is shown."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from flowtrack.adapters.pages.rendering import Language, Words, language_of, render, words
+from flowtrack.audit.accounts import Account
+from flowtrack.audit.families import FAMILIES, question_of
+from flowtrack.audit.family import Answer, Question
+from flowtrack.audit.roles import WHY_MAX, Asker
+from flowtrack.errors import AccessError, QuestionError
+
+A = TypeVar("A", bound=Answer)
+Q = TypeVar("Q", bound=Question[Any])
+
+CARRIED: Final = ("lang", "since", "until", "as_of", "known_at")
+"""What every link takes along: the language and the times."""
+INSTANTS: Final = frozenset({"since", "until", "as_of", "known_at"})
+PURPOSE_COOKIE: Final = "flowtrack_purpose"
+NAVIGATION: Final = (
+    "overview",
+    "subject",
+    "violations",
+    "alerts",
+    "policy",
+    "what-if",
+    "blast",
+    "origin",
+    "audit-log",
+)
+_HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "cache-control": "no-store",
+    "vary": "cookie, accept-language",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}
+_instant = TypeAdapter(AwareDatetime)
+
+
+class Ask(Protocol):
+    """Answers questions of all families."""
+
+    def __call__(self, question: Question[A], asker: Asker) -> Awaitable[A]:
+        """Answer a question."""
+        ...
+
+
+AccountOf = Callable[[Request], Awaitable[Account]]
+"""Tells who sent a request; raises AccessError where that is not known."""
+
+
+class Visit:
+    """One request for a page.
+
+    Args:
+        request: as it came.
+        page: name of the page: its path without the slash, `overview` for the first.
+        account: who looks; None on the pages that anybody may see.
+        ask: answers questions.
+    """
+
+    def __init__(self, request: Request, page: str, account: Account | None, ask: Ask) -> None:
+        self.request = request
+        self.page = page
+        self.account = account
+        self._ask = ask
+        self.said: dict[str, str] = {name: text for name, text in request.query_params.items() if text.strip()}
+        self.language = language_of(self.said.get("lang"), request.headers.get("accept-language", ""))
+        self.words: Words = words(self.language)
+
+    # ---------------------------------------------------------------------------------------------------- what it asks
+
+    def question(self, family: type[Q], *names: str, **fixed: object) -> Q:
+        """Make a question from what the address says.
+
+        Args:
+            family: of the question; its times and period are read from the address too.
+            names: of the fields that are read from the address.
+            fixed: fields that the page itself sets.
+
+        Raises:
+            QuestionError: something in the address is not right; names the parameter.
+        """
+        fields: dict[str, object] = {}
+        for name in (*INSTANTS, *names):
+            if name in self.said and name in family.model_fields:
+                fields[name] = with_zone(self.said[name]) if name in INSTANTS else self.said[name].strip()
+        made = question_of(family.family, {**fields, **fixed})
+        if not isinstance(made, family):
+            raise TypeError(family.family)
+        return made
+
+    async def ask(self, question: Question[A]) -> A:
+        """Ask as whoever looks, for the purpose that was given for this subject.
+
+        Raises:
+            AccessError: no role of the account may ask this.
+            PurposeMissingError: the question is about a subject, and why is not known yet.
+            QuestionError: the question is not right.
+            StoreError: the ledger cannot answer.
+        """
+        if self.account is None:
+            raise AccessError("who asks is not known", known=False)
+        why = ""
+        if question.whom is not None:
+            why = self.purpose_for(question.whom)
+            if not why and self.may(type(question).family):
+                raise PurposeMissingError(question.whom)
+        return await self._ask(question, self.account.asker(question, why))
+
+    def may(self, family: str) -> bool:
+        """Say whether whoever looks may ask questions of a family."""
+        return self.account is not None and family in FAMILIES and self.account.role_for(FAMILIES[family]) is not None
+
+    def purpose_for(self, subject: str) -> str:
+        """Give why this browser's user asks about a subject; empty where it has not been said."""
+        whom, why = self._purpose()
+        return why if whom == subject else ""
+
+    @property
+    def purpose_before(self) -> str:
+        """The purpose that was said last, to begin with."""
+        return self._purpose()[1]
+
+    def _purpose(self) -> tuple[str, str]:
+        try:
+            whom, why = json.loads(base64.urlsafe_b64decode(self.request.cookies.get(PURPOSE_COOKIE, "")))
+        except (ValueError, TypeError):
+            return "", ""
+        if not isinstance(whom, str) or not isinstance(why, str):
+            return "", ""
+        return whom, why[:WHY_MAX].strip()
+
+    # -------------------------------------------------------------------------------------------------- where it leads
+
+    def to(self, page: str, /, **state: object) -> str:
+        """Give the address of a page that takes the language and the times along.
+
+        Args:
+            page: its name.
+            state: what it shows; None and empty take a parameter away.
+        """
+        carried: dict[str, object] = {name: self.said[name] for name in CARRIED if name in self.said}
+        return address(page, {**carried, **state})
+
+    def again(self, **state: object) -> str:
+        """Give the address of this view, with something changed."""
+        return address(self.page, {**self.said, **state})
+
+    @property
+    def path(self) -> str:
+        """Where forms of this page lead."""
+        return address(self.page, {})
+
+    @property
+    def plain(self) -> str:
+        """The address of this page without any state but the language."""
+        return address(self.page, {"lang": self.said.get("lang")})
+
+    def export(self, answer: Answer, form: str) -> str:
+        """Give the address of an answer's rows as a file: of the same question, as known at the same instant."""
+        return address(f"export/{answer.about.family}.{form}", answer.about.question)
+
+    def instant(self, name: str) -> datetime | None:
+        """Give an instant that the address says.
+
+        Raises:
+            QuestionError: it is none.
+        """
+        if name not in self.said:
+            return None
+        try:
+            return _instant.validate_python(with_zone(self.said[name]))
+        except ValidationError:
+            raise QuestionError(
+                "an instant is not right", where=name, help="write it as 2026-03-02T09:00, in UTC"
+            ) from None
+
+    # ---------------------------------------------------------------------------------------------------- how it shows
+
+    def show(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        """Fill in a template of the site."""
+        told = {
+            "visit": self,
+            "navigation": NAVIGATION,
+            "other": next(each for each in Language if each is not self.language),
+        }
+        text = render(f"site/{template}", self.language, **told, **values)
+        return HTMLResponse(text, status, _HEADERS)
+
+    def typed(self, name: str) -> str:
+        """Give what stands in a field of a form: an instant as browsers edit it."""
+        text = self.said.get(name, "")
+        if name not in INSTANTS or not text:
+            return text
+        at = self.instant(name)
+        return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+class PurposeMissingError(Exception):
+    """A view is about a subject, and why it is looked at has not been said.
+
+    Args:
+        subject: whom it is about.
+    """
+
+    def __init__(self, subject: str) -> None:
+        super().__init__()
+        self.subject = subject
+
+
+def address(page: str, state: Mapping[str, object]) -> str:
+    """Write the address of a page; what is None or empty is left out."""
+    path = "/" if page == "overview" else f"/{page}"
+    said = {name: _said(value) for name, value in state.items() if value is not None and value != ""}
+    return f"{path}?{urlencode(said)}" if said else path
+
+
+def with_zone(text: str) -> str:
+    """Take an instant without a zone, as browsers give it, to be in UTC."""
+    text = text.strip()
+    if len(text) == len("2026-03-02"):
+        text += "T00:00"
+    return f"{text}Z" if "T" in text and not text.endswith(("Z", "z")) and not _has_zone(text) else text
+
+
+def _has_zone(text: str) -> bool:
+    clock = text.partition("T")[2]
+    return "+" in clock or "-" in clock
+
+
+def _said(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def purpose_cookie(subject: str, why: str) -> str:
+    """Write the purpose for a subject as the browser keeps it."""
+    return base64.urlsafe_b64encode(json.dumps([subject, why]).encode()).decode()

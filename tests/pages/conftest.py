@@ -1,0 +1,70 @@
+"""Pages over a ledger in memory, asked as a browser asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.testclient import TestClient
+
+from flowtrack.adapters.pages.site.frame import Backing
+from flowtrack.adapters.pages.site.router import pages_router
+from flowtrack.apps.ledger_packs import packs_of
+from flowtrack.audit.accounts import Account
+from flowtrack.audit.family import Question
+from flowtrack.audit.roles import Asker, Role
+from flowtrack.errors import AccessError
+from flowtrack.testing.ledger import MemoryLedger
+from flowtrack.tracking.ledger import LedgerWriter
+from flowtrack.tracking.records import Topic
+from tests.ledger.day import a_day
+
+
+class Shown(NamedTuple):
+    """A page as it came."""
+
+    status_code: int
+    text: str
+    headers: dict[str, str]
+
+
+class Site:
+    """Pages for whoever has a role.
+
+    Args:
+        ledger: who answers.
+    """
+
+    def __init__(self, ledger: MemoryLedger) -> None:
+        self.ledger = ledger
+        self.roles: tuple[Role, ...] = (Role.AUDITOR,)
+        app = FastAPI()
+        app.include_router(pages_router(Backing(self._ask, self._account, lambda: nullcontext(ledger), packs_of)))
+        self.client = TestClient(app, base_url="http://site", follow_redirects=True)
+
+    async def _ask(self, question: Question[Any], asker: Asker) -> Any:
+        return self.ledger.ask(question, asker=asker)
+
+    async def _account(self, _: Request) -> Account:
+        if not self.roles:
+            raise AccessError("who asks is not known", known=False)
+        return Account(who="jo", roles=self.roles, key="k")
+
+    def get(self, path: str, **parameters: str) -> Shown:
+        """Open a page."""
+        response = self.client.get(path, params=parameters)
+        return Shown(response.status_code, response.text, dict(response.headers))
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """The pages over a sample day."""
+    ledger = MemoryLedger()
+    records = [record for record in a_day(150) if record.topic not in {Topic.POLICIES, Topic.REGISTRY}]
+    LedgerWriter(ledger, "run").process(records)
+    made = Site(ledger)
+    with made.client:
+        yield made

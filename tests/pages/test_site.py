@@ -1,0 +1,115 @@
+"""The site: who may look, in which language, for what purpose; and any string in an address gives a clear page."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowtrack.adapters.pages.site.visit import with_zone
+from flowtrack.audit.roles import Role
+from tests.pages.conftest import Site
+
+PAGES = ("/violations", "/what-if")
+PARAMETERS = (
+    "lang",
+    "since",
+    "until",
+    "as_of",
+    "known_at",
+    "service",
+    "recipient",
+    "category",
+    "clause",
+    "after",
+    "pack",
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_every_page_is_there_in_both_languages(site: Site, page: str, language: str) -> None:
+    """Each page says its language, has one heading, and links to itself in the other language."""
+    response = site.get(page, lang=language)
+    assert response.status_code == 200
+    assert f'<html lang="{language}">' in response.text
+    assert response.text.count("<h1>") == 1
+    assert f"lang={'en' if language == 'ko' else 'ko'}" in response.text
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+
+
+def test_links_carry_times_and_language(site: Site) -> None:
+    """What the address says of language and times stands in every link to a page."""
+    text = site.get("/violations", lang="ko", as_of="2026-03-02T09:01").text
+    links = re.findall(r'href="(/[a-z-]*(?:\?[^"]*)?)"', text)
+    assert len([link for link in links if "as_of=2026-03-02T09%3A01" in link and "lang=" in link]) > 8
+    assert 'value="2026-03-02T09:01:00"' in text
+
+
+def test_who_is_not_known_gets_the_form_to_sign_in(site: Site) -> None:
+    """Without an account there is a form instead of the page, which leads back to it."""
+    site.roles = ()
+    response = site.get("/violations", service="shop")
+    assert response.status_code == 401
+    assert 'name="token"' in response.text
+    assert 'value="/violations?service=shop"' in response.text
+
+
+def test_who_may_not_see_a_page_is_told(site: Site) -> None:
+    """A role that may not ask gets a page that says so, and nothing else."""
+    site.roles = (Role.OPERATOR,)
+    response = site.get("/violations")
+    assert response.status_code == 403
+    assert "no role of this account" in response.text
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(page=st.sampled_from(PAGES), name=st.sampled_from(PARAMETERS), text=st.text(max_size=60))
+def test_any_string_gives_a_page(site: Site, page: str, name: str, text: str) -> None:
+    """Whatever stands in a parameter: a page, or a page that says what is wrong, never a failure."""
+    response = site.client.get(page, params={name: text})
+    assert response.status_code < 500
+    assert "<h1>" in response.text
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x>', "' OR 1=1 --", "{{7*7}}"])
+def test_what_an_address_says_never_becomes_markup(site: Site, text: str) -> None:
+    """A text of the address comes back escaped, or not at all."""
+    for name in PARAMETERS:
+        response = site.get("/violations", **{name: text})
+        assert "<script>alert" not in response.text
+        assert "<img src=x" not in response.text
+        assert ">49<" not in response.text
+
+
+def test_a_form_of_another_site_is_not_taken(site: Site) -> None:
+    """A purpose that another site's form sends is refused."""
+    form = {"subject": "0" * 32, "why": "case 7", "then": "/"}
+    assert site.client.post("/purpose", data=form, headers={"origin": "http://else"}).status_code == 403
+    assert site.client.post("/purpose", data=form, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    assert not site.client.cookies
+
+
+@pytest.mark.parametrize("form", [{}, {"subject": "x", "why": "y"}, {"subject": "0" * 32, "why": " "}])
+def test_a_purpose_that_is_not_right_is_refused(site: Site, form: dict[str, str]) -> None:
+    """Without a subject or a reason nothing is kept, and a page says what is missing."""
+    response = site.client.post("/purpose", data=form)
+    assert response.status_code == 400
+    assert not site.client.cookies
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        ("2026-03-02", "2026-03-02T00:00Z"),
+        ("2026-03-02T09:00", "2026-03-02T09:00Z"),
+        ("2026-03-02T09:00:00+09:00", "2026-03-02T09:00:00+09:00"),
+        ("2026-03-02T09:00:00.5Z", "2026-03-02T09:00:00.5Z"),
+        ("whenever", "whenever"),
+    ],
+)
+def test_instants_without_a_zone_are_in_utc(typed: str, taken: str) -> None:
+    """A browser's field gives no zone: it is UTC, as the field says."""
+    assert with_zone(typed) == taken
