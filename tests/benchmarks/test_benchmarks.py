@@ -176,3 +176,17 @@ def test_stored_state(tmp_path: Path) -> None:
     """The benchmark of stored consent state runs, and tells memory, disk and time."""
     names = names_of(tiny(tmp_path, "stored_state"))
     assert {"open again", "the process's own memory grew by", "the store on disk, a subject"} <= set(names)
+
+
+@pytest.mark.real_kafka
+@pytest.mark.slow
+@pytest.mark.timeout(WITHIN_S)
+@pytest.mark.usefixtures("kafka")
+def test_sink_runs_beside_its_peers(tmp_path: Path) -> None:
+    """The benchmark of the sink tells rows by processor and by wall beside both peers, and how fresh rows are."""
+    document = tiny(tmp_path, "sink")
+    values = dict(zip(names_of(document), (each["values"] for each in document["figures"]), strict=True))
+    for name in ("sink", "engine parses, no bookkeeping", "a statement a record"):
+        assert values[f"{name}: rows per CPU second"][0] > 0
+    assert "sink / engine parses, no bookkeeping, per CPU second" in values
+    assert values["200 decisions/s: publish to queryable, p99"][0] > 0

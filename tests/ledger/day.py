@@ -6,6 +6,8 @@ import hashlib
 import random
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from flowtrack.domain.consent import ConsentData, UsagePolicy
 from flowtrack.domain.decision import Alert, CategoryDecision, ConsentCopy, DeadLetter, Decision, SituationDefinition
 from flowtrack.domain.names import DeadLetterCode, Gap, Kind, Reason, RecordKind, RecordState, Verdict, worst
@@ -16,6 +18,10 @@ EPOCH = "life1"
 PACK = "default@1.0.0"
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 START_MS = int(START.timestamp() * 1000)
+_OWN = (
+    *("type", "event_id", "subject", "happened_at", "received_at"),
+    *("epoch", "partition", "offset", "suspect", "correlationid"),
+)
 CATEGORIES = ("provided.email", "provided.phone", "automatic.ip", "content.photo")
 
 
@@ -164,7 +170,15 @@ def record(
 ) -> Record:
     """The item as it stands on its topic."""
     topic = {"DeadLetter": Topic.DEADLETTERS, "Alert": Topic.ALERTS}.get(type(item).__name__, Topic.DECISIONS)
-    return Record(topic, partition, offset, START_MS + offset if at_ms is None else at_ms, None, encode(item))
+    value = as_written(item) if isinstance(item, Decision) else encode(item)
+    return Record(topic, partition, offset, START_MS + offset if at_ms is None else at_ms, None, value)
+
+
+def as_written(item: Decision) -> bytes:
+    """The decision with its fields in the order in which the checker writes them (tracking/wording.py)."""
+    fields = msgspec.json.decode(encode(item))
+    recurring = [name for name in fields if name not in {*_OWN, "particulars"}]
+    return msgspec.json.encode({name: fields[name] for name in (*_OWN, *recurring, "particulars") if name in fields})
 
 
 def a_day(events: int, *, partitions: int = 2, seed: int = 1) -> list[Record]:

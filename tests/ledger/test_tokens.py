@@ -6,12 +6,13 @@ import time
 
 import pytest
 
-from flowtrack.adapters.clickhouse.handing import lines
+from flowtrack.adapters.clickhouse.handing import columns_of
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.errors import ContractError, StoreError
 from flowtrack.tracking.draft import flow_block
 from flowtrack.tracking.ledger import Share
+from flowtrack.tracking.parting import parted
 from flowtrack.tracking.records import Record
 from flowtrack.tracking.rows import FLOWS
 from tests.ledger.day import START_MS, category, decision, record
@@ -28,7 +29,7 @@ NONE: frozenset[tuple[int, int]] = frozenset()
 def put(store: Store, way: str, decisions: list[Record], token: str) -> None:
     """Insert decisions, taken apart by the engine or row by row."""
     if way == "bytes":
-        store.hand_on(lines(decisions, NONE), token)
+        store.hand_on(columns_of(parted(decisions), NONE), token)
     else:
         SinkStore(store).insert(flow_block(decisions, NONE), token)
 
@@ -62,7 +63,7 @@ def test_both_ways_make_the_same_rows(store: Store) -> None:
     """What the engine makes of decisions is what is made of them row by row, to the last column."""
     odd = [record(decision(7), 7), record(decision(8, category("provided.email"), category("provided.email")), 8)]
     repeats = frozenset({(0, 1)})
-    SinkStore(store).insert_decisions([*MANY[:500], *odd], repeats, "a", 0)
+    SinkStore(store).insert_decisions(parted([*MANY[:500], *odd]), repeats, "a", 0)
     by_engine = sorted(map(str, store.rows("SELECT * FROM flows")))
     store.command("TRUNCATE TABLE flows")
     SinkStore(store).insert(flow_block([*MANY[:500], *odd], repeats), "b")
@@ -74,11 +75,11 @@ def test_an_insert_after_its_deadline_is_refused(store: Store) -> None:
     """Both ways, and nothing is written; before it, all is."""
     late, early = int(time.time() * 1000) - 1, int(time.time() * 1000) + 60_000
     with pytest.raises(StoreError, match="VIOLATED_CONSTRAINT"):
-        SinkStore(store).insert_decisions(FEW, NONE, "a", late)
+        SinkStore(store).insert_decisions(parted(FEW), NONE, "a", late)
     with pytest.raises(StoreError, match="VIOLATED_CONSTRAINT"):
         SinkStore(store).insert(flow_block(FEW, NONE), "b", late)
     assert count(store) == 0
-    SinkStore(store).insert_decisions(FEW, NONE, "a", early)
+    SinkStore(store).insert_decisions(parted(FEW), NONE, "a", early)
     assert count(store) == 6
 
 
@@ -102,7 +103,7 @@ def test_a_decision_that_is_none_is_refused_and_named(store: Store, before: byte
     value = (FEW[1].value or b"").replace(before, after)
     assert value != FEW[1].value
     with pytest.raises(ContractError) as refused:
-        SinkStore(store).insert_decisions([FEW[0], FEW[1]._replace(value=value)], NONE, "a", 0)
+        SinkStore(store).insert_decisions(parted([FEW[0], FEW[1]._replace(value=value)]), NONE, "a", 0)
     assert "at 1" in refused.value.where
     assert count(store) == 0
 

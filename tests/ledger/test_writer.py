@@ -13,6 +13,7 @@ from flowtrack.tracking.draft import Draft
 from flowtrack.tracking.intent import Intent, Promise
 from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.months import by_month
+from flowtrack.tracking.parting import Parting
 from flowtrack.tracking.records import Record, Topic
 from flowtrack.tracking.rows import FLOWS, JUDGEMENTS, Block
 from tests.ledger.day import START_MS, category, consent, decision, record, situation, subject_of
@@ -205,8 +206,8 @@ def test_a_judgement_is_written_once_and_completed_by_its_definition() -> None:
 
 def test_decisions_are_kept_as_they_came() -> None:
     """A draft hands decisions on untouched; what else stands on the topic is taken apart."""
-    draft = Draft({})
+    draft = Draft({}, Parting())
     for item in (*DECISIONS, record(consent(5, subject_of(1)), 5)):
         draft.add(item)
-    assert draft.decisions == DECISIONS
+    assert [each.record for each in draft.decisions] == DECISIONS
     assert [planned.month for planned in draft.consents()] == [202603]

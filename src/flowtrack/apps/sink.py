@@ -23,7 +23,9 @@ from flowtrack.tracking.records import Topic
 if TYPE_CHECKING:
     from flowtrack.adapters.kafka.settings import KafkaSettings
 
-_BATCH_RECORDS = 16_000  # few large parts are cheaper than many small ones
+_BATCH_RECORDS = 32_000  # few large parts are cheaper than many small ones
+_BATCH_WAIT_S = 0.2  # an insert and its merges cost some 60 ms, however few rows; fresh within a second is the goal
+_BATCH_WAIT_EMBEDDED_S = 0.05
 _BATCH_RECORDS_EMBEDDED = 4_000  # on one machine with everything else: a quarter of the memory for a batch
 _ANSWER_WITHIN_S = 60.0  # beyond the store's own time: a slow store is waited for, the group's poll allows 300 s
 _LAG_TIMEOUT_S = 2.0  # an answer may say that it does not know the lag; it must not wait for it
@@ -76,6 +78,7 @@ def run() -> int:
                 closing="planned",  # its work is in the store, not in a transaction
                 answer_within_s=_ANSWER_WITHIN_S + clickhouse.timeout_s,
                 batch_records_max=_BATCH_RECORDS_EMBEDDED if kafka.embedded else _BATCH_RECORDS,
+                batch_wait_s=_BATCH_WAIT_EMBEDDED_S if kafka.embedded else _BATCH_WAIT_S,
                 http_port=read(HealthSettings).port,
                 ready_file=Path(ready_file) if ready_file else None,
             )

@@ -13,7 +13,7 @@ from flowtrack.tracking.draft import Situation, flow_block
 from flowtrack.tracking.ledger import Held, Share
 from flowtrack.tracking.months import Month, by_month
 from flowtrack.tracking.offsets import Offsets
-from flowtrack.tracking.records import Record
+from flowtrack.tracking.parting import Parted
 from flowtrack.tracking.repeats import Event, Sighting
 from flowtrack.tracking.rows import Block
 
@@ -80,10 +80,10 @@ class MemoryTables:
         self.tables[block.table] += [dict(zip(names, values, strict=True)) for values in added]
 
     def insert_decisions(
-        self, decisions: Sequence[Record], repeats: frozenset[tuple[int, int]], token: str, deadline_ms: int
+        self, decisions: Sequence[Parted], repeats: frozenset[tuple[int, int]], token: str, deadline_ms: int
     ) -> None:
         """Insert the rows of decisions of one month as one block."""
-        self.insert(flow_block(decisions, repeats), token, deadline_ms)
+        self.insert(flow_block([each.record for each in decisions], repeats), token, deadline_ms)
 
     def _judgements(self) -> dict[Situation, Row]:
         found: dict[Situation, Row] = {}

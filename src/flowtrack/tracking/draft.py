@@ -1,12 +1,10 @@
 """A batch as it will stand in the ledger: decisions as they came, the rest as rows.
 
-Decisions are most of what comes, and are handed on as bytes: the store takes them apart.  Here each is only looked at
-for what must be known of it: what it is, whether its situation is known, whether it may be a repeat.
+Decisions are most of what comes: they are taken apart (`tracking.parting`), and the store makes columns of their parts.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -14,7 +12,8 @@ from flowtrack.domain.decision import CategoryDecision, ConsentCopy, Marker, Sit
 from flowtrack.errors import ContractError
 from flowtrack.tracking import rows
 from flowtrack.tracking.months import Month, by_month
-from flowtrack.tracking.records import Record, Topic
+from flowtrack.tracking.parting import Common, Parted, Parting, placed, read_decision
+from flowtrack.tracking.records import Record, Topic, where_of
 from flowtrack.tracking.rows import Block, Row, block_of
 from flowtrack.wire.decisions import Tracked, decode_alert, decode_dead_letter, decode_tracked
 
@@ -24,7 +23,6 @@ Situation = tuple[str, int]
 
 _DECISION = b'{"type":"decision",'
 """How every decision begins (`wire.encode`); one that does not is read with care."""
-_SITUATION = re.compile(rb'"situation":"([0-9a-f]{16})"')
 _DOCUMENT_KINDS: Mapping[str, str] = {Topic.POLICIES: "policy", Topic.REGISTRY: "registry"}
 _HARMLESS = (rows.DOCUMENTS, rows.DEAD_LETTERS, rows.ALERTS)
 
@@ -41,16 +39,17 @@ class Draft:
 
     Args:
         situations: those that have a judgement, and whether with their definition; not changed.
+        parting: takes decisions apart.
     """
 
-    def __init__(self, situations: Mapping[Situation, bool]) -> None:
-        self.decisions: list[Record] = []
+    def __init__(self, situations: Mapping[Situation, bool], parting: Parting) -> None:
+        self._part = parting.part
+        self.decisions: list[Parted] = []
         """In order."""
         self.markers: list[tuple[Marker, Record]] = []
         """In order."""
         self.situations = dict(situations)
         """With those of this batch."""
-        self._numbers = {number for _, number in situations}
         self._copies: list[tuple[ConsentCopy, Record]] = []
         self._rows: dict[str, list[Row]] = {table: [] for table in rows.COLUMNS}
 
@@ -63,7 +62,7 @@ class Draft:
         topic, value = record.topic, record.value
         if topic == Topic.DECISIONS and value is not None:
             if value.startswith(_DECISION):
-                self.decisions.append(record)
+                self.decisions.append(self._part(record))
             else:
                 self._tracked(decoded(decode_tracked, record), record)
             return
@@ -80,21 +79,13 @@ class Draft:
             raise ContractError("unknown_type", f"the sink does not read `{topic}`", where=where_of(record))
 
     def judge_the_unknown(self) -> None:
-        """See that each decision's situation has a judgement: with several sinks it may come before its definition.
-
-        Raises:
-            ContractError: a decision with a situation that is not known is none.
-        """
-        known = self._numbers
-        for record in self.decisions:
-            met = {int(number, 16) for number in _SITUATION.findall(record.value or b"")}
-            if met <= known:
-                continue
-            known |= met
-            item = decoded(decode_tracked, record)
-            if item.type == "decision":
-                for part in item.categories:
-                    self._situation(item.pack, part, record, defined=False)
+        """See that each decision's situation has a judgement: with several sinks it may come before its definition."""
+        met: set[Common] = set()
+        for each in self.decisions:
+            if each.common not in met:
+                met.add(each.common)
+                for part in each.common.categories:
+                    self._situation(each.common.pack, part, each.record, defined=False)
 
     def consents(self) -> list[Planned]:
         """The consent records, a block a month."""
@@ -118,7 +109,7 @@ class Draft:
 
     def _tracked(self, item: Tracked, record: Record) -> None:
         if item.type == "decision":
-            self.decisions.append(record)
+            self.decisions.append(self._part(record))
         elif item.type == "situation":
             self._situation(item.pack, item, record, defined=True)
         elif item.type == "consent":
@@ -145,13 +136,7 @@ def decoded(decode: Callable[[bytes], T], record: Record) -> T:
     try:
         return decode(record.value or b"")
     except ContractError as error:
-        raise ContractError(
-            error.code,
-            error.what,
-            field=error.field,
-            where=where_of(record),
-            help="whoever wrote it is of another version than this sink: run the same",
-        ) from error
+        raise placed(error, record) from error
 
 
 def flow_block(decisions: Sequence[Record], repeats: Iterable[tuple[int, int]]) -> Block:
@@ -163,13 +148,6 @@ def flow_block(decisions: Sequence[Record], repeats: Iterable[tuple[int, int]]) 
     repeated = frozenset(repeats)
     found: list[Row] = []
     for record in decisions:
-        item = decoded(decode_tracked, record)
-        if item.type == "decision":
-            sign = 0 if (record.partition, record.offset) in repeated else 1
-            found += rows.flow_rows(item, record, sign)
+        sign = 0 if (record.partition, record.offset) in repeated else 1
+        found += rows.flow_rows(read_decision(record), record, sign)
     return block_of(rows.FLOWS, found)
-
-
-def where_of(record: Record) -> str:
-    """Where a record stands, for people."""
-    return f"{record.topic}/{record.partition} at {record.offset}"

@@ -28,8 +28,9 @@ from flowtrack.tracking.draft import Draft, Situation
 from flowtrack.tracking.intent import Intent
 from flowtrack.tracking.months import Month, by_month
 from flowtrack.tracking.offsets import Offsets
+from flowtrack.tracking.parting import Parted, Parting
 from flowtrack.tracking.records import Output, Record, Topic
-from flowtrack.tracking.repeats import Event, Sighting, head_of, repeats_among, suspects_of
+from flowtrack.tracking.repeats import Event, Sighting, repeats_among, suspects_of
 from flowtrack.tracking.rows import Block
 
 SINK_TOPICS = (Topic.DECISIONS, Topic.DEADLETTERS, Topic.ALERTS, Topic.POLICIES, Topic.REGISTRY)
@@ -98,7 +99,7 @@ class LedgerStore(Protocol):
         ...
 
     def insert_decisions(
-        self, decisions: Sequence[Record], repeats: frozenset[tuple[int, int]], token: str, deadline_ms: int
+        self, decisions: Sequence[Parted], repeats: frozenset[tuple[int, int]], token: str, deadline_ms: int
     ) -> None:
         """Insert the rows of decisions of one month as one block of `flows`; those of repeats with sign 0.
 
@@ -124,6 +125,7 @@ class LedgerWriter:
         self._run = run
         self._amender = amender
         self._batches = 0
+        self._parting = Parting()
         self._held: dict[int, dict[str, Held]] = {}
         """By partition of decisions, what the ledger holds of late, by table."""
         self._situations: dict[Situation, bool] | None = None
@@ -212,7 +214,7 @@ class LedgerWriter:
         month: Month,
         share: Share,
         intent: Intent,
-        what: Block | tuple[list[Record], frozenset[tuple[int, int]]],
+        what: Block | tuple[list[Parted], frozenset[tuple[int, int]]],
     ) -> None:
         """Insert one month of a share unless it is there; any row proves all, since they are one block."""
         first = _token(intent, table, month)
@@ -251,11 +253,11 @@ class LedgerWriter:
             raise
 
     def _drop_repeats(self, draft: Draft) -> None:
-        kept = []
-        for record in draft.decisions:
-            head = head_of(record)
-            if self._is_new(rows.FLOWS, record, (head.epoch, head.partition), head.offset):
-                kept.append(record)
+        kept = [
+            each
+            for each in draft.decisions
+            if self._is_new(rows.FLOWS, each.record, (each.own.epoch, each.own.partition), each.own.offset)
+        ]
         if len(kept) < len(draft.decisions):
             _log.info("repeats dropped", decisions=len(draft.decisions) - len(kept))
         draft.decisions[:] = kept
@@ -285,7 +287,7 @@ class LedgerWriter:
     def _drafted(self, records: Sequence[Record]) -> Draft:
         if self._situations is None:
             self._situations = self._store.situations()
-        draft = Draft(self._situations)
+        draft = Draft(self._situations, self._parting)
         for record in records:
             draft.add(record)
         draft.judge_the_unknown()
@@ -307,7 +309,7 @@ class LedgerWriter:
         for block in draft.harmless():
             self._store.insert(block, _token(intent, block.table, 0) + share, intent.deadline_ms)
 
-    def _repeats(self, decisions: Sequence[Record]) -> frozenset[tuple[int, int]]:
+    def _repeats(self, decisions: Sequence[Parted]) -> frozenset[tuple[int, int]]:
         """Which of a batch's decisions are on services' own repeats; one look at the ledger."""
         suspects, places = suspects_of(decisions)
         if not suspects:
@@ -366,8 +368,8 @@ def _token(intent: Intent, table: str, month: Month) -> str:
     return f"{intent.token}:{table}:{month}"
 
 
-def _recorded_ms(record: Record) -> int:
-    return record.timestamp_ms
+def _recorded_ms(each: Parted) -> int:
+    return each.record.timestamp_ms
 
 
 def _digest(block: Block) -> str:

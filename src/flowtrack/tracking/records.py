@@ -39,6 +39,11 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
+def where_of(record: Record) -> str:
+    """Where a record stands, for people."""
+    return f"{record.topic}/{record.partition} at {record.offset}"
+
+
 class Output(NamedTuple):
     """A record to be written; the partition is always explicit."""
 

@@ -10,19 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
-from flowtrack.tracking.draft import decoded
-from flowtrack.tracking.records import Record
-from flowtrack.wire.decisions import decode_tracked
+from flowtrack.tracking.parting import Parted
 
 Event = tuple[str, str, str]
 """Subject, service and id: what makes an event the same."""
 Place = tuple[int, int]
 """Partition and offset of a decision."""
-
-SUSPECT = b'"suspect":true'
-"""Stands in every decision that may be a repeat; inside of a JSON text the quotes would be escaped."""
 
 
 class Sighting(NamedTuple):
@@ -35,39 +28,6 @@ class Sighting(NamedTuple):
     offset: int
 
 
-class Head(msgspec.Struct, gc=False):
-    """The fields of a decision that tell its event and where that stood."""
-
-    subject: str
-    service: str
-    event_id: str
-    suspect: bool
-    epoch: str
-    partition: int
-    offset: int
-
-    @property
-    def event(self) -> Event:
-        """What makes it the same."""
-        return (self.subject, self.service, self.event_id)
-
-
-_head = msgspec.json.Decoder(Head).decode
-
-
-def head_of(record: Record) -> Head:
-    """The few fields of a decision.
-
-    Raises:
-        ContractError: it is none.
-    """
-    try:
-        return _head(record.value or b"")
-    except msgspec.MsgspecError:
-        decoded(decode_tracked, record)  # says what is wrong
-        raise
-
-
 class Suspect(NamedTuple):
     """A decision that may be on a repeat, and where it stands."""
 
@@ -76,22 +36,21 @@ class Suspect(NamedTuple):
     place: Place
 
 
-def suspects_of(decisions: Sequence[Record]) -> tuple[list[Suspect], dict[Event, list[Place]]]:
-    """Give the suspects of a batch, in order, and where the batch has their events, suspect or not.
-
-    A batch without suspects, which is the rule, is only searched for the word.
-    """
-    if not any(SUSPECT in (record.value or b"") for record in decisions):
+def suspects_of(decisions: Sequence[Parted]) -> tuple[list[Suspect], dict[Event, list[Place]]]:
+    """Give the suspects of a batch, in order, and where the batch has their events, suspect or not."""
+    found = [Suspect(_event(each), each.record.timestamp_ms, each.place) for each in decisions if each.own.suspect]
+    if not found:
         return [], {}
-    found: list[Suspect] = []
-    places: dict[Event, list[Place]] = {}
-    for record in decisions:
-        head = head_of(record)
-        place = (record.partition, record.offset)
-        places.setdefault(head.event, []).append(place)
-        if head.suspect:
-            found.append(Suspect(head.event, record.timestamp_ms, place))
+    places: dict[Event, list[Place]] = {suspect.event: [] for suspect in found}
+    for each in decisions:
+        at = places.get(_event(each))
+        if at is not None:
+            at.append(each.place)
     return found, places
+
+
+def _event(each: Parted) -> Event:
+    return (each.own.subject, each.common.service, each.own.event_id)
 
 
 def repeats_among(

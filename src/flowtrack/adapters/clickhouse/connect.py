@@ -8,6 +8,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 import clickhouse_connect
+import pyarrow as pa
 import structlog
 from clickhouse_connect.driver.client import Client
 
@@ -107,21 +108,22 @@ def insert_settings(
     return given
 
 
-def hand_on(client: Client, settings: ClickHouseSettings, decisions: bytes, given: dict[str, Any]) -> None:
-    """Insert decisions (`handing.lines`): the embedded engine reads them from a file, a server from the request.
+def hand_on(client: Client, settings: ClickHouseSettings, columns: pa.RecordBatch, given: dict[str, Any]) -> None:
+    """Insert decisions (`handing.columns_of`): the embedded engine reads them from a file, a server from the request.
 
     Raises:
         ClickHouseError: of the client; callers turn it into ours (`faults`).
     """
     structure = handing.STRUCTURE.replace("'", "\\'")
+    stream = handing.stream(columns)
     if not settings.embedded:
         source = handing.select(f"input('{structure}')")
-        client.command(f"{handing.INSERT} {source} FORMAT JSONEachRow", data=decisions, settings=given)
+        client.command(f"{handing.INSERT} {source} FORMAT {handing.FORMAT}", data=stream.to_pybytes(), settings=given)
         return
-    with NamedTemporaryFile(suffix=".jsonl") as file:
-        file.write(decisions)
+    with NamedTemporaryFile(suffix=".arrow") as file:
+        file.write(stream)
         file.flush()
-        source = handing.select(f"file('{file.name}', 'JSONEachRow', '{structure}')")
+        source = handing.select(f"file('{file.name}', '{handing.FORMAT}', '{structure}')")
         # spelt out: the client would otherwise set and reset each setting by a statement of its own
         clause = ", ".join(f"{name} = '{value}'" for name, value in given.items())
         client.command(f"{handing.INSERT} SETTINGS {clause} {source}")

@@ -1,105 +1,118 @@
-"""Decisions handed on as they came: the engine takes the JSON apart, one insert makes the rows of a batch.
+"""Decisions handed on as columns: one insert makes the rows of a batch.
 
-Of each decision, Python only puts in front what the record knows: where it stood, when it was appended, and the sign.
-What the engine takes apart it also checks: it refuses the insert where a field that every decision has is missing, or
-a name is not known, so that a decision of another version is never taken for one with empty fields.  What it costs
-stands in docs/decisions/fenced-plan.md.
+What recurs of decisions goes over once a batch, as dictionaries, and each row refers to it; what is an event's own goes
+over once a decision and is repeated here for each of its categories, by Arrow's own code.  The engine takes such
+columns as they are, where taking JSON apart was half of its work (docs/decisions/fenced-plan.md has what was measured).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from flowtrack.domain.names import Kind, Verdict
-from flowtrack.tracking.records import Record
-from flowtrack.tracking.rows import COLUMNS, FLOWS
+import pyarrow as pa
+import pyarrow.compute as pc
 
-_PARSING: Final = {
-    "input_format_max_block_size_bytes": 1 << 32,  # (see `parsing`)
-    "input_format_parallel_parsing": 0,  # one thread, one block
-    "input_format_json_read_objects_as_strings": 1,  # facts and particulars stay the text that they are
-    "input_format_skip_unknown_fields": 1,  # what rows do not hold: rules and reasons stand with the situations
-    "insert_null_as_default": 0,  # what is missing is refused, not taken for 0
-    "date_time_input_format": "best_effort",  # RFC 3339
+from flowtrack.tracking.parting import RECURRING, Common, Parted
+from flowtrack.tracking.rows import COLUMNS, FLOWS, Row
+
+FORMAT: Final = "ArrowStream"
+_NUMBERS: Final = {"revision": pa.uint16(), "situation": pa.uint64()}
+_MICROSECONDS: Final = pa.timestamp("us", "UTC")
+_MILLISECONDS: Final = pa.timestamp("ms", "UTC")
+_WORD: Final = "LowCardinality(String)"
+_TYPES: Final = {
+    **dict.fromkeys(RECURRING, _WORD),
+    "revision": "UInt16",
+    "situation": "UInt64",
+    "subject": "String",
+    "happened_at": "DateTime64(6, 'UTC')",
+    "event_id": "String",
+    "sign": "Int8",
+    "recorded_at": "DateTime64(3, 'UTC')",
+    "suspect": "UInt8",
+    "correlation_id": "String",
+    "particulars": "String",
+    "epoch": _WORD,
+    "source_partition": "UInt16",
+    "source_offset": "UInt64",
+    "decision_partition": "UInt16",
+    "decision_offset": "UInt64",
 }
-
-
-def _names(enum: type[StrEnum]) -> str:
-    """An engine's type that only knows these names, and the empty one for a field that is missing."""
-    values = ", ".join(f"'{each.value}' = {number}" for number, each in enumerate(enum, 1))
-    return f"Enum8('' = 0, {values})"
-
-
-_KIND, _VERDICT = _names(Kind), _names(Verdict)
-_WORD = "LowCardinality(String)"
-STRUCTURE: Final = f"""
-decision_partition UInt16, decision_offset UInt64, recorded_at DateTime64(3, 'UTC'), sign Int8,
-event_id String, subject UUID, kind {_KIND}, happened_at Nullable(DateTime64(6, 'UTC')), service {_WORD},
-purpose {_WORD}, basis {_WORD}, recipient {_WORD}, location {_WORD}, dataset {_WORD}, epoch {_WORD},
-partition Nullable(UInt16), offset Nullable(UInt64), verdict {_VERDICT}, pack {_WORD}, registry {_WORD},
-revision Nullable(UInt16), suspect Nullable(Bool), correlationid String,
-categories Array(Tuple(category String, situation String, verdict {_VERDICT}, consent String)),
-facts String, particulars String"""
-"""The fields that rows are made of."""
-
-_WHOLE = """throwIf(event_id = '' OR subject = toUUID('00000000-0000-0000-0000-000000000000') OR kind = ''
-    OR service = '' OR verdict = '' OR pack = '' OR happened_at IS NULL OR partition IS NULL OR offset IS NULL
-    OR revision IS NULL OR suspect IS NULL
-    OR arrayExists(x -> x.category = '' OR length(x.situation) != 16 OR x.verdict = '', categories))"""
-# An event that names no category has one row, so that no offset is without; one that names it twice has one flow of it.
-_EACH = "arrayJoin(if(empty(categories), [('', '', verdict, '')], arrayDistinct(categories)))"
-_COLUMNS: Final = {
-    "category": "each.1",
-    "revision": "assumeNotNull(revision)",
-    "verdict": "each.3",
-    "situation": "reinterpretAsUInt64(reverse(unhex(each.2)))",
-    "consent": "each.4",
-    "suspect": "assumeNotNull(suspect)",
-    "happened_at": "assumeNotNull(happened_at)",
-    "correlation_id": "correlationid",
-    "facts": "if(facts = '{}', '', facts)",
-    "particulars": "if(particulars = '{}', '', particulars)",
-    "source_partition": "assumeNotNull(partition)",
-    "source_offset": "assumeNotNull(offset)",
-}
+STRUCTURE: Final = ", ".join(f"{name} {_TYPES[name]}" for name in COLUMNS[FLOWS])
+"""The columns as they are read."""
 INSERT: Final = f"INSERT INTO {FLOWS} ({', '.join(COLUMNS[FLOWS])})"
-_VALUES = ", ".join(f"{_COLUMNS.get(name, name)} AS {name}_" for name in COLUMNS[FLOWS])
+_VALUES: Final = ", ".join("toUUID(subject)" if name == "subject" else name for name in COLUMNS[FLOWS])
 
 
-def parsing(decisions: bytes) -> dict[str, object]:
-    """The settings under which decisions (`lines`) are read, so that they come as one block.
+def reading(columns: pa.RecordBatch) -> dict[str, object]:
+    """The settings under which columns are read, so that they come as one block.
 
     The engine makes a token of ours and the number of each block that it reads: a batch that is read in two blocks is
-    not recognised as the same batch, or a part of it, read in one (found by trying, and held by tests/ledger).  As
-    large as needed and no larger, since room for so many rows is made at once.
+    not recognised as the same batch, or a part of it, read in one (found by trying, and held by tests/ledger).
     """
-    return {**_PARSING, "max_block_size": decisions.count(b"\n") + decisions.count(b'"situation":"') + 1}
+    return {"max_block_size": columns.num_rows + 1, "input_format_parallel_parsing": 0, "insert_null_as_default": 0}
 
 
 def select(source: str) -> str:
-    """The rows of decisions that a table function gives (of `STRUCTURE`)."""
-    text = f"SELECT {_VALUES} FROM (SELECT *, {_EACH} AS each FROM {source} WHERE NOT {_WHOLE})"  # noqa: S608 - texts of ours
-    return " ".join(text.split())  # one line: it travels in a URL
+    """The rows of a table function that reads `STRUCTURE`."""
+    return f"SELECT {_VALUES} FROM {source}"  # noqa: S608 - texts of ours
 
 
-def lines(decisions: Sequence[Record], repeats: Iterable[tuple[int, int]]) -> bytes:
-    """Decisions as the engine reads them, a line each, with what their records know in front.
+def stream(columns: pa.RecordBatch) -> pa.Buffer:
+    """Columns as they travel: one message, since each is read as a block."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, columns.schema) as writer:
+        writer.write_batch(columns)
+    return sink.getvalue()
+
+
+def columns_of(decisions: Sequence[Parted], repeats: Iterable[tuple[int, int]]) -> pa.RecordBatch:
+    """The rows of decisions: one for each category of an event, the columns of `flows` in their order.
 
     Args:
-        decisions: records whose values are JSON objects.
+        decisions: at least one.
         repeats: partition and offset of those that count nothing.
     """
-    repeated = frozenset(repeats)
-    parts = []
-    for _, partition, offset, recorded_ms, _, value, *_ in decisions:
-        sign = 0 if repeated and (partition, offset) in repeated else 1
-        second, milli = divmod(recorded_ms, 1000)
-        parts.append(
-            b'{"decision_partition":%d,"decision_offset":%d,"recorded_at":"%d.%03d","sign":%d,'
-            % (partition, offset, second, milli, sign)
-        )
-        parts.append((value or b"{}")[1:])
-        parts.append(b"\n")
-    return b"".join(parts)
+    numbers: dict[Common, int] = {}
+    which = [numbers.setdefault(each.common, len(numbers)) for each in decisions]
+    starts: list[int] = [0]
+    rows: list[Row] = []
+    for common in numbers:
+        rows += common.rows
+        starts.append(len(rows))
+    recurring = pa.ListArray.from_arrays(pa.array(starts, pa.int32()), pa.array(range(len(rows)), pa.int32()))
+    taken = recurring.take(pa.array(which, pa.int32()))
+    row, decision = taken.flatten(), pc.list_parent_indices(taken)
+    found = {name: _spread(name, values, row) for name, values in zip(RECURRING, zip(*rows, strict=True), strict=True)}
+    found |= {name: values.take(decision) for name, values in _own(decisions, frozenset(repeats)).items()}
+    return pa.record_batch({name: found[name] for name in COLUMNS[FLOWS]})
+
+
+def _spread(name: str, values: Sequence[Any], row: pa.Array) -> pa.Array:
+    """A column of what recurs, with each row's value; words by reference."""
+    if name in _NUMBERS:
+        return pa.array(values, _NUMBERS[name]).take(row)
+    words = pa.array(values, pa.string()).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(words.indices.take(row), words.dictionary)
+
+
+def _own(decisions: Sequence[Parted], repeats: frozenset[tuple[int, int]]) -> dict[str, pa.Array]:
+    """The columns of what is the events' own, a value a decision."""
+    own = [each.own for each in decisions]
+    records = [each.record for each in decisions]
+    return {
+        "subject": pa.array([each.subject for each in own], pa.string()),
+        "happened_at": pa.array([each.happened_at for each in own], _MICROSECONDS),
+        "event_id": pa.array([each.event_id for each in own], pa.string()),
+        "sign": pa.array([int(not repeats or each.place not in repeats) for each in decisions], pa.int8()),
+        "recorded_at": pa.array([each.timestamp_ms for each in records], _MILLISECONDS),
+        "suspect": pa.array([each.suspect for each in own]).cast(pa.uint8()),
+        "correlation_id": pa.array([each.correlationid for each in own], pa.string()),
+        "particulars": pa.array([each.particulars for each in decisions], pa.string()),
+        "epoch": pa.array([each.epoch for each in own], pa.string()).dictionary_encode(),
+        "source_partition": pa.array([each.partition for each in own], pa.uint16()),
+        "source_offset": pa.array([each.offset for each in own], pa.uint64()),
+        "decision_partition": pa.array([each.partition for each in records], pa.uint16()),
+        "decision_offset": pa.array([each.offset for each in records], pa.uint64()),
+    }

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flowtrack.adapters.clickhouse.handing import lines
+from flowtrack.adapters.clickhouse.handing import columns_of
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.errors import StoreError, StoreInDoubtError, StoreUnavailableError
-from flowtrack.tracking.draft import Situation, decoded, flow_block
+from flowtrack.tracking.draft import Situation, flow_block
 from flowtrack.tracking.ledger import Held, Share
 from flowtrack.tracking.months import Month
 from flowtrack.tracking.offsets import Offsets
-from flowtrack.tracking.records import Record
+from flowtrack.tracking.parting import Parted, read_decision
 from flowtrack.tracking.repeats import Event, Sighting
 from flowtrack.tracking.rows import CONSENTS, FLOWS, Block
-from flowtrack.wire.decisions import decode_tracked
 
 _SIGHTINGS_AT_ONCE = 2_000
 # By instants first: parts know their earliest and latest `recorded_at`, so that only the latest parts are read.
@@ -94,18 +93,19 @@ class SinkStore:
         self._store.insert(block.table, block.columns, token, deadline_ms)
 
     def insert_decisions(
-        self, decisions: Sequence[Record], repeats: frozenset[tuple[int, int]], token: str, deadline_ms: int
+        self, decisions: Sequence[Parted], repeats: frozenset[tuple[int, int]], token: str, deadline_ms: int
     ) -> None:
         """Insert the rows of decisions of one month as one block.
 
-        Where the engine does not take them, they are read with care: that finds the one at fault, or shows that the
+        Where the engine does not take them, they are read whole: that finds the one at fault, or shows that the
         fault is not theirs.
         """
         try:
-            self._store.hand_on(lines(decisions, repeats), token, deadline_ms)
+            self._store.hand_on(columns_of(decisions, repeats), token, deadline_ms)
         except StoreError as error:
-            for record in decisions:
-                decoded(decode_tracked, record)
+            records = [each.record for each in decisions]
+            for record in records:
+                read_decision(record)
             if isinstance(error, StoreUnavailableError | StoreInDoubtError):
                 raise
-            self.insert(flow_block(decisions, repeats), token, deadline_ms)
+            self.insert(flow_block(records, repeats), token, deadline_ms)

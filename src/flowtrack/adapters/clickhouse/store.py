@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from flowtrack.adapters.clickhouse import handing
@@ -126,11 +127,11 @@ class Store:
             context.block_row_count = rows  # sent as one: of several, each would have a token of its own (handing)
             self._open_client().data_insert(context)
 
-    def hand_on(self, decisions: bytes, token: str, deadline_ms: int = 0) -> None:
-        """Insert decisions into `flows` as one block, taken apart by the engine.
+    def hand_on(self, columns: pa.RecordBatch, token: str, deadline_ms: int = 0) -> None:
+        """Insert decisions into `flows` as one block.
 
         Args:
-            decisions: see `handing.lines`; of one partition of the table.
+            columns: see `handing.columns_of`; of one partition of the table.
             token: as of `insert`.
             deadline_ms: likewise.
 
@@ -139,10 +140,10 @@ class Store:
         """
         settings = {
             **insert_settings(self.settings, token, read_back=True, deadline_ms=deadline_ms),
-            **handing.parsing(decisions),
+            **handing.reading(columns),
         }
         with ours(self._doing(f"insert into `{FLOWS}`", writes=True)):
-            hand_on(self._open_client(), self.settings, decisions, settings)
+            hand_on(self._open_client(), self.settings, columns, settings)
 
     def insert_selected(self, statement: str, token: str, **parameters: object) -> None:
         """Run an `INSERT ... SELECT` whose rows become one block; again under the same token adds nothing.
