@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -37,6 +38,12 @@ def flowtrack(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "flowtrack", *words], capture_output=True, check=False, timeout=60, text=True
     )
+
+
+def _asked(*words: str) -> dict[str, Any]:
+    """What a command says as JSON."""
+    said: dict[str, Any] = json.loads(flowtrack(*words, "--json").stdout)
+    return said
 
 
 def part_of(process: subprocess.Popen[bytes], name: str) -> psutil.Process:
@@ -69,7 +76,10 @@ def running(tmp_path: Path) -> Running | None:
 
 @pytest.mark.slow
 def test_up_judges_what_is_emitted_and_ends_in_order(up: subprocess.Popen[bytes], tmp_path: Path) -> None:
-    """A file emitted just before the end is judged and written; the broker's loss in between starts a new epoch."""
+    """A file emitted just before the end is judged and written; the broker's loss in between starts a new epoch.
+
+    While it runs, a subject can be erased: the commands ask it over HTTP.
+    """
     eventually(lambda: running(tmp_path))
     first = running(tmp_path)
     assert first is not None
@@ -86,6 +96,16 @@ def test_up_judges_what_is_emitted_and_ends_in_order(up: subprocess.Popen[bytes]
     emitted = flowtrack("emit", str(file), "--data-dir", str(tmp_path / "data"), "--json")
     assert json.loads(emitted.stdout) == {"published": len(day.items)}
 
+    where = ("--data-dir", str(tmp_path / "data"))
+    shown = day.truth.violations[0].subject
+    erased = next(item.subject for item in day.items if not item.consent and item.subject != shown)
+    steps = sum(item.subject == erased and not item.consent for item in day.items)
+    eventually(lambda: len(_asked("trace", erased, *where)["rows"]) == steps)
+    (proof,) = _asked("ledger", "erase", erased, "--reason", "request 7", *where)["erasures"]
+    assert proof["rows"]["flows"] >= steps
+    assert _asked("trace", erased, *where)["rows"] == []
+    assert [each["id"] for each in _asked("ledger", "erasures", *where)["erasures"]] == [proof["id"]]
+
     parts = psutil.Process(up.pid).children()
     up.send_signal(signal.SIGTERM)
     assert up.wait(60) == 0
@@ -95,10 +115,9 @@ def test_up_judges_what_is_emitted_and_ends_in_order(up: subprocess.Popen[bytes]
     assert books["decisions"] == sum(not item.consent for item in day.items)
     letters = json.loads(flowtrack("deadletters", "list", "--data-dir", str(tmp_path / "data"), "--json").stdout)
     assert letters["total"] == 0
-    subject = day.truth.violations[0].subject
-    trail = json.loads(flowtrack("trace", subject, "--data-dir", str(tmp_path / "data"), "--json").stdout)
-    assert trail["about"]["question"]["subject"] == subject
-    assert len(trail["rows"]) == sum(item.subject == subject and not item.consent for item in day.items)
+    trail = json.loads(flowtrack("trace", shown, "--data-dir", str(tmp_path / "data"), "--json").stdout)
+    assert trail["about"]["question"]["subject"] == shown
+    assert len(trail["rows"]) == sum(item.subject == shown and not item.consent for item in day.items)
 
 
 def test_nobody_is_left_when_up_is_killed(up: subprocess.Popen[bytes], tmp_path: Path) -> None:
