@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 from flowtrack.apps.documents import as_registry_document, default_pack_document
+from flowtrack.domain.event import incident_subject
 from flowtrack.domain.registry import RegistryDocument
 from flowtrack.policy.pack import Pack, default_pack
-from flowtrack.sdk.envelopes import incident_subject
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.check import Checker
 from flowtrack.tracking.ledger import LedgerStore, LedgerWriter
@@ -115,11 +115,18 @@ def consents() -> list[dict[str, Any]]:
 
 def events() -> list[dict[str, Any]]:
     """What happened."""
-    staff = {"type": "staff", "id": "staff-007", "role": "agent", "agreement": "nda-1", "task": "task-1"}
-    to_paycorp = {"recipient": "paycorp", "destination": "KR", "basis": "affiliate", "channel": TLS}
-    to_mailhouse = {"recipient": "mailhouse", "destination": "US", "basis": "processor", "channel": TLS}
-    to_club = {"recipient": "travelclub", "destination": "KR", "basis": "consent", "channel": TLS}
-    stored = {"dataset": "orders", "custodian": "platform", "location": "KR", "channel": TLS}
+    staff: dict[str, Any] = {
+        "type": "staff",
+        "id": "staff-007",
+        "role": "agent",
+        "agreement": "nda-1",
+        "task": "task-1",
+    }
+    watched: dict[str, Any] = {**staff, "session": "session-1"}
+    to_paycorp: dict[str, Any] = {"recipient": "paycorp", "destination": "KR", "basis": "affiliate", "channel": TLS}
+    to_mailhouse: dict[str, Any] = {"recipient": "mailhouse", "destination": "US", "basis": "processor", "channel": TLS}
+    to_club: dict[str, Any] = {"recipient": "travelclub", "destination": "KR", "basis": "consent", "channel": TLS}
+    stored: dict[str, Any] = {"dataset": "orders", "custodian": "platform", "location": "KR", "channel": TLS}
     provide, send, promote = "service.provide", "recommendation.send", "recommendation.partner_promotion"
     name, phone, email = "provided.name", "provided.phone", "provided.email"
     return [
@@ -135,7 +142,7 @@ def events() -> list[dict[str, Any]]:
         _event(10, BEN, "share", 33, categories=[email], purpose=promote, **to_club),
         _event(11, ANNA, "share", 34, categories=[phone], purpose=promote, **to_club),
         _event(12, ANNA, "share", 35, categories=[phone], purpose=provide, **{**to_paycorp, "recipient": "ghost"}),
-        _event(13, ANNA, "use", 40, "care", categories=[phone], purpose=provide, actor={**staff, "session": "session-1"}),
+        _event(13, ANNA, "use", 40, "care", categories=[phone], purpose=provide, actor=watched),
         _event(14, BEN, "use", 41, "care", categories=[email], purpose=provide, actor=staff),
         _event(15, ANNA, "store", 50, categories=[name, phone], purpose=provide, retain_until=at(1_440), **stored),
         _event(16, CHO, "use", 60, categories=["provided.identity_card_number"], purpose="outside"),

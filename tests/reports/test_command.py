@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from flowtrack.apps.reports import ordered
+from flowtrack.apps.ask_fields import option_of
+from flowtrack.apps.reports import SHARED, commands, ordered
 from flowtrack.apps.reports_settings import ReportSettings
 from flowtrack.audit.reports.orders import ORDERS
 from flowtrack.audit.reports.terms import Terms
 from flowtrack.errors import ConfigurationError
+from tests.docs.pages import rows_under
 from tests.reports.day import as_json
 from tests.reports.pages import Page
 from tests.reports.test_reports import FIELDS, report
@@ -80,3 +82,14 @@ def test_settings_are_the_terms_of_reports(monkeypatch: pytest.MonkeyPatch) -> N
     terms = ReportSettings().terms
     assert terms.pipa_breach_subjects == 7
     assert terms.pipa_identifying == ["contact", "financial"]
+
+
+def test_the_page_of_reports_has_every_option() -> None:
+    """reports.md lists each report with its arguments and options, and what all of them share."""
+    shared = {option_of(each.name) for each in SHARED}
+    rows = rows_under("docs/reference/reports.md", "Options of every report")
+    assert {row[0].strip("`") for row in rows} == shared
+    for name, command in commands().items():
+        told = {row[0].strip("`") for row in rows_under("docs/reference/reports.md", f"flowtrack report {name}")}
+        taken = {each.name.upper() if each.param_type_name == "argument" else each.opts[0] for each in command.params}
+        assert told == taken - shared

@@ -12,12 +12,11 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 import typer
 import yaml
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 
 from flowtrack.apps.questions import instant
 from flowtrack.audit.annotations import bare
-from flowtrack.audit.family import Question
 from flowtrack.errors import ConfigurationError
 from flowtrack.policy.source import files_of_default_pack
 
@@ -41,7 +40,7 @@ _SAID: Final = {
 _PLAIN: Final = (str, int, float)
 
 
-def parameters_of(question: type[Question[Any]]) -> list[Parameter]:
+def parameters_of(question: type[BaseModel]) -> list[Parameter]:
     """Give a question's fields as parameters of a function that typer makes a command of.
 
     What a question cannot be asked without is an argument, in the order of the model; instants are always options.

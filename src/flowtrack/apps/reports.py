@@ -1,25 +1,71 @@
-"""What `flowtrack report` does: order a report from the ledger that there is, and write it as HTML or JSON."""
+"""`flowtrack report NAME`: order a report from the ledger that there is, and write it as HTML or JSON."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from inspect import Parameter, Signature, getdoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import typer
 from pydantic import ValidationError
 
+from flowtrack.adapters.pages.rendering import Language
 from flowtrack.adapters.pages.reports.render import render
+from flowtrack.apps.ask_fields import option_of, parameters_of
+from flowtrack.apps.directory import DEFAULT
 from flowtrack.apps.ledger import asker, open_ledger
 from flowtrack.apps.ledger_packs import packs_of
 from flowtrack.apps.reports_settings import ReportSettings
 from flowtrack.apps.settings import read
-from flowtrack.audit.reports.orders import Bench, Order, order_of
+from flowtrack.audit.reports.orders import ORDERS, Bench, Order, order_of
 from flowtrack.audit.roles import Asker
 from flowtrack.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from flowtrack.audit.reports.frame import Report
+
+_WHY = Annotated[
+    str, typer.Option(help="What the report is for, e.g. the number of a case: it says so, and so does the log.")
+]
+_LANG = Annotated[Language, typer.Option(help="Language of the HTML; the JSON holds both.")]
+_DATA_DIR = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
+_JSON = Annotated[bool, typer.Option("--json", help="The report as JSON instead of HTML.")]
+_OUTPUT = Annotated[Path | None, typer.Option(help="Into this file instead of standard output.")]
+SHARED: Final = [
+    Parameter("why", Parameter.KEYWORD_ONLY, annotation=_WHY, default=""),
+    Parameter("lang", Parameter.KEYWORD_ONLY, annotation=_LANG, default=Language.EN),
+    Parameter("data_dir", Parameter.KEYWORD_ONLY, annotation=_DATA_DIR, default=DEFAULT),
+    Parameter("json", Parameter.KEYWORD_ONLY, annotation=_JSON, default=False),
+    Parameter("output", Parameter.KEYWORD_ONLY, annotation=_OUTPUT, default=None),
+]
+"""The options of every report."""
+
+
+def commands() -> dict[str, Any]:
+    """Give a command for each report, by name."""
+    app = typer.Typer(rich_markup_mode=None)
+    app.callback()(lambda: None)  # so that one command alone stays a command of its own
+    for name, order in ORDERS.items():
+        app.command(name)(_command_of(name, order))
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
+
+
+def _command_of(name: str, order: type[Order]) -> Callable[..., None]:
+    """Give the function that typer makes a report's command of."""
+
+    def run(**given: Any) -> None:  # noqa: ANN401 - typer gives each field in its type
+        said = {each.name: given.pop(each.name) for each in SHARED}
+        as_json = said.pop("json")
+        write_report(name, given, as_json=as_json, **said)
+
+    run.__signature__ = Signature([*parameters_of(order), *SHARED])  # type: ignore[attr-defined]  # typer reads it
+    run.__doc__ = getdoc(order)
+    run.__name__ = name
+    return run
 
 
 def write_report(
@@ -69,11 +115,11 @@ def ordered(name: str, fields: dict[str, Any]) -> Order:
         return order_of(name, fields)
     except ValidationError as error:
         wrong = sorted({str(fault["loc"][0]) for fault in error.errors(include_input=False) if fault["loc"]})
-        options = ", ".join(f"--{each.replace('_', '-')}" for each in wrong)
+        options = ", ".join(map(option_of, wrong))
         raise ConfigurationError(
-            f"the order is not right in `{options}`",
+            f"the order is not right in `{options}`" if wrong else "the order is not whole",
             where=name,
-            help="instants are ISO 8601 with zone, subjects 32 hex digits; see flowtrack report --help",
+            help=f"instants are ISO 8601 with zone, subjects 32 hex digits; see flowtrack report {name} --help",
         ) from None
 
 

@@ -5,6 +5,7 @@ This is the one definition of the contract: JSON Schema (schemas/) and the hot p
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
@@ -14,6 +15,7 @@ from flowtrack.domain.names import ActorType, Basis, Consideration, Kind, Method
 
 SERVICE_SOURCE = "/services/"
 CATEGORIES_MAX = 64
+_SUBJECT_DIGITS = 32
 
 TYPES: dict[str, Kind] = {f"flowtrack.{kind.value}.v1": kind for kind in Kind}
 """CloudEvents `type` to kind."""
@@ -110,6 +112,11 @@ class Event(Envelope):
     causationid: Annotated[str, Field(max_length=128)] | None = None
     sequence: Annotated[str, Field(max_length=64)] | None = None
     """Producer epoch and number, `<epoch>.<number>`: rises with every event of one producer."""
+
+
+def incident_subject(source: str, event_id: str) -> str:
+    """Give the subject of an incident, which has none of its own: made from its source and id (NAMES)."""
+    return hashlib.sha256(f"{source}\0{event_id}".encode()).hexdigest()[:_SUBJECT_DIGITS]
 
 
 def missing_field(kind: Kind, data: EventData) -> str | None:

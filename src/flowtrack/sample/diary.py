@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from flowtrack.domain.event import SERVICE_SOURCE
+from flowtrack.domain.event import SERVICE_SOURCE, incident_subject
 from flowtrack.domain.instants import from_us
 from flowtrack.domain.names import Kind
-from flowtrack.sdk.envelopes import incident_subject
 from flowtrack.wire.keys import consent_key
 
 Data = dict[str, object]

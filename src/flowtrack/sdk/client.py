@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from flowtrack.domain.consent import ConsentRecord
-from flowtrack.domain.event import SERVICE_SOURCE, TYPES, Event
+from flowtrack.domain.event import SERVICE_SOURCE, TYPES, Event, incident_subject
 from flowtrack.domain.names import Kind
 from flowtrack.errors import ConfigurationError, ContractError
-from flowtrack.sdk.envelopes import check_required, consent_of, event_of, incident_subject
+from flowtrack.sdk.envelopes import check_required, consent_of, event_of
 from flowtrack.sdk.pseudonym import PseudonymKey
 from flowtrack.sdk.transport import CONSENTS_TOPIC, EVENTS_TOPIC, Acknowledgement, Transport
 from flowtrack.wire.encode import encode_consent, encode_event

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -14,7 +13,6 @@ from flowtrack.domain.names import Kind
 from flowtrack.errors import ContractError
 
 _OF_THE_ENVELOPE = ("traceparent", "correlationid", "causationid")
-_SUBJECT_DIGITS = 32
 # Texts of pydantic's that name what is expected and never what was given.
 _HARMLESS = ("enum", "literal_error", "timezone_aware", "string_too_short", "string_too_long", "too_short", "too_long")
 
@@ -68,11 +66,6 @@ def consent_of(envelope: Mapping[str, object], fields: Mapping[str, object]) -> 
     """
     data = {name: value for name, value in fields.items() if value is not None}
     return _checked(ConsentRecord, {"specversion": "1.0", "type": CONSENT_TYPE, **envelope, "data": data})
-
-
-def incident_subject(source: str, event_id: str) -> str:
-    """Give the subject of an incident, which has none of its own: made from its source and id."""
-    return hashlib.sha256(f"{source}\0{event_id}".encode()).hexdigest()[:_SUBJECT_DIGITS]
 
 
 def _checked(model: type[Checked], document: Mapping[str, object]) -> Checked:

@@ -10,19 +10,27 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, NamedTuple
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, model_validator
 
 from flowtrack.audit.ledger import Ledger
-from flowtrack.audit.questions import Period, Situations
-from flowtrack.audit.reports.frame import Desk, Report
+from flowtrack.audit.questions import Period, Reach, Situations
+from flowtrack.audit.reports.access_request import AccessRequest, access_request
+from flowtrack.audit.reports.breach import Breach, Incident, Place, breach, incident_of
+from flowtrack.audit.reports.frame import AnswerUsed, Desk, Report, used
 from flowtrack.audit.reports.law_overlay import LawOverlay, law_overlay, touched_by_law
 from flowtrack.audit.reports.ropa import Ropa, ropa
 from flowtrack.audit.reports.terms import Terms
-from flowtrack.audit.roles import COUNTERS, EXAMINERS, Asker, Role
-from flowtrack.domain.model import Contract
+from flowtrack.audit.roles import COUNTERS, DESKS, EXAMINERS, Asker, Role
+from flowtrack.audit.trail import Trail
+from flowtrack.domain.event import SERVICE_SOURCE, incident_subject
+from flowtrack.domain.model import Contract, Identifier, Name, Subject
 from flowtrack.domain.registry import Registry, RegistryDocument, registry_of
 from flowtrack.domain.vocabulary import Vocabularies
+from flowtrack.errors import QuestionError
 from flowtrack.policy.pack import Pack, default_pack
+
+HOPS_MAX: Final = 8
+"""Steps from a breached place that are followed."""
 
 
 class Bench(NamedTuple):
@@ -91,6 +99,117 @@ class PeriodOrder(Order):
         return Period(since=self.since, until=self.until, known_at=self.known_at)
 
 
+class AccessRequestOrder(Order):
+    """Everything about one subject, and by when their request for access is to be answered (GDPR 15, PIPA 35)."""
+
+    report: ClassVar[type[Report]] = AccessRequest
+    roles: ClassVar[frozenset[Role]] = DESKS
+
+    subject: Subject
+    received_at: AwareDatetime | None = None
+    """When the request came; left out, when the report is made."""
+    as_of: AwareDatetime | None = None
+    """What had happened by this instant."""
+    known_at: AwareDatetime | None = None
+    """What was known at this instant."""
+
+    def make(self, bench: Bench) -> Report:
+        """Ask for the subject's trail, which is written down, and build the report."""
+        question = Trail(subject=self.subject, as_of=self.as_of, known_at=self.known_at)
+        trail = bench.ledger.ask(question, asker=bench.asker)
+        received_at = self.received_at or bench.now
+        return access_request(bench.desk, trail, bench.registry(), received_at=received_at, terms=bench.terms)
+
+
+class BreachOrder(Order):
+    """The pack for a breach: subjects, categories, recipients, and what is due by when (PIPA 34, GDPR 33 and 34)."""
+
+    report: ClassVar[type[Report]] = Breach
+    roles: ClassVar[frozenset[Role]] = COUNTERS
+
+    incident: Identifier | None = None
+    """Id of the incident's event, with `published_by`; or name one place, with `since`."""
+    published_by: Name | None = None
+    """The service that published the incident's event."""
+    service: Name | None = None
+    """The service that was breached."""
+    dataset: Name | None = None
+    """The dataset that was breached."""
+    party: Name | None = None
+    """The party that was breached."""
+    since: AwareDatetime | None = None
+    """When the breach began."""
+    until: AwareDatetime | None = None
+    """When it ended."""
+    noticed_at: AwareDatetime | None = None
+    """When it was noticed: from then on clocks run; left out, as the event says, or when the report is made."""
+    external_access: bool = False
+    """Somebody got in from outside against the law (PIPA 34(3), decree 40)."""
+    known_at: AwareDatetime | None = None
+    """What was known at this instant."""
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> BreachOrder:
+        places = [each for each in (self.service, self.dataset, self.party) if each]
+        by_event = self.incident is not None and self.published_by is not None and not places
+        by_place = len(places) == 1 and self.since is not None and self.incident is None
+        if not (by_event or by_place):
+            raise ValueError("an incident with who published it, or one place with the instant since when")
+        return self
+
+    def make(self, bench: Bench) -> Report:
+        """Find the incident, follow the data, and build the pack.
+
+        Raises:
+            QuestionError: the ledger has no such incident.
+            StoreError: the ledger does not answer.
+        """
+        incident, others = self._incident(bench)
+        question = Reach(
+            start=incident.place, name=incident.name, since=incident.since, known_at=self.known_at, hops_max=HOPS_MAX
+        )
+        return breach(
+            bench.desk,
+            incident,
+            bench.ledger.reach(question),
+            bench.registry(),
+            bench.words(),
+            bench.terms,
+            external_access=self.external_access,
+            others=others,
+        )
+
+    def _incident(self, bench: Bench) -> tuple[Incident, list[AnswerUsed]]:
+        if self.incident is not None and self.published_by is not None:
+            subject = incident_subject(f"{SERVICE_SOURCE}{self.published_by}", self.incident)
+            trail = bench.ledger.ask(Trail(subject=subject, known_at=self.known_at), asker=bench.asker)
+            found = incident_of(trail, self.published_by)
+            if found is None:
+                raise QuestionError(
+                    "the ledger has no such incident",
+                    where="incident",
+                    help="give the event's id and the service that published it, or the place and since when",
+                )
+            noticed = self.noticed_at or found.noticed_at
+            return found.model_copy(update={"noticed_at": noticed}), [used(trail.about)]
+        places: list[tuple[Place, str | None]] = [
+            ("service", self.service),
+            ("dataset", self.dataset),
+            ("recipient", self.party),
+        ]
+        place, name = next((place, name) for place, name in places if name)
+        since = self.since or bench.now
+        told = Incident(
+            place=place,
+            name=name,
+            since=since,
+            until=self.until,
+            noticed_at=self.noticed_at or bench.now,
+            categories=[],
+        )
+        return told, []
+
+
 class RopaOrder(PeriodOrder):
     """The record of processing activities from real traffic, beside what is declared (GDPR 30, PIPL 56)."""
 
@@ -117,7 +236,9 @@ class LawOverlayOrder(PeriodOrder):
         return law_overlay(bench.desk, met, touched, self.period)
 
 
-ORDERS: Final[dict[str, type[Order]]] = {order.report.name: order for order in (RopaOrder, LawOverlayOrder)}
+ORDERS: Final[dict[str, type[Order]]] = {
+    order.report.name: order for order in (AccessRequestOrder, BreachOrder, RopaOrder, LawOverlayOrder)
+}
 """By the name of the report."""
 
 

@@ -35,9 +35,13 @@ _CODES: Final[Mapping[str, str]] = {
     "what": "difference",
     "by_hand": "by_hand",
     "severity": "severity",
+    "place": "place",
+    "place_kind": "place",
+    "content": "content",
+    "section": "report.breach",
 }
 """Column to the area of its codes' words."""
-_FIELD_OF: Final = {"record_kind": "kind", "record_state": "state"}
+_FIELD_OF: Final = {"record_kind": "kind", "record_state": "state", "place_kind": "kind"}
 """Where a column is named otherwise than its field, since that name is taken by another area of codes."""
 _DASH: Final = "–"
 

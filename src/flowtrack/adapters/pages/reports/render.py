@@ -9,7 +9,7 @@ from flowtrack.adapters.pages.pictures.svg import Picture
 from flowtrack.adapters.pages.rendering import Language, Words, stylesheet, words
 from flowtrack.adapters.pages.rendering import render as filled
 from flowtrack.adapters.pages.reports.cells import Cell, Cells
-from flowtrack.adapters.pages.reports.sections import SECTIONS, Facts, Section
+from flowtrack.adapters.pages.reports.sections import SECTIONS, Facts, Group, Section
 from flowtrack.audit.reports.frame import Report
 
 _TEMPLATE = "reports/report.html"
@@ -63,8 +63,9 @@ def _shown(report: Report, section: Section, cells: Cells, t: Words) -> Shown:
     heading = t(f"report.{report.name}.{section.name}")
     code = f"{report.name}.{section.name}"
     about = said if (said := t.code("about", code)) != code else ""
-    if isinstance(section, Facts):
-        rows = [[t(f"column.{name}"), cells.cell(name, getattr(report, name))] for name in section.fields]
+    if isinstance(section, Facts | Group):
+        whose = report if isinstance(section, Facts) else getattr(report, section.name)
+        rows = [[t(f"column.{name}"), cells.cell(name, getattr(whose, name))] for name in section.fields]
         return Shown(section.name, heading, about, "facts", [], rows)
     columns = [t(f"column.{name}") for name in section.columns]
     rows = [cells.row(each, section.columns) for each in getattr(report, section.name)]

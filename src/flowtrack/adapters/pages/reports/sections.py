@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from flowtrack.audit.reports.access_request import AccessRequest
+from flowtrack.audit.reports.breach import Breach
 from flowtrack.audit.reports.law_overlay import LawOverlay
 from flowtrack.audit.reports.ropa import Ropa
 
@@ -28,12 +30,59 @@ class Table(NamedTuple):
     columns: tuple[str, ...]
 
 
-Section = Facts | Table
+class Group(NamedTuple):
+    """A value of the report's that has fields of its own, below each other."""
 
+    name: str
+    """The field, and the heading."""
+    fields: tuple[str, ...]
+
+
+Section = Facts | Group | Table
+
+DEADLINES: Final = Table(
+    "deadlines", ("duty", "sources", "number", "unit", "own_number", "due_at", "left_days", "left_hours", "state")
+)
 _PERIOD: Final = ("since", "until", "known_at")
 _DIFFERENCE: Final = ("what", "service", "recipient", "purpose", "category")
 
 SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
+    AccessRequest.name: (
+        Facts("request", ("subject", "received_at", "as_of", "known_at")),
+        DEADLINES,
+        Table("held", ("category", "kinds", "purposes", "services", "recipients", "flows", "denied", "first", "last")),
+        Table("purposes", ("purpose", "basis", "reasons", "clauses", "categories", "flows", "denied")),
+        Table(
+            "recipients",
+            (
+                *("recipient", "type", "destinations", "categories", "purposes", "bases"),
+                *("flows", "denied", "first", "last"),
+            ),
+        ),
+        Table("origins", ("method", "received_from", "service", "categories", "flows", "first", "last")),
+        Table("kept", ("dataset", "custodian", "location", "categories", "purposes", "retain_until", "first", "last")),
+        Table("consents", ("record", "record_kind", "record_state", "valid_from", "expires", "scope", "notice")),
+        Table(
+            "steps",
+            (
+                *("happened_at", "kind", "category", "service", "purpose", "basis", "recipient", "dataset"),
+                *("location", "verdict", "clauses", "reasons", "consent"),
+            ),
+        ),
+        Facts("more", ("by_hand",)),
+    ),
+    Breach.name: (
+        Group("incident", ("place", "name", "since", "until", "noticed_at", "categories", "event_id", "published_by")),
+        Facts("extent", ("subjects", "pairs", "subjects_threshold", "external_access")),
+        Table(
+            "deadlines",
+            ("duty", "sources", "number", "unit", "due_at", "left_hours", "state", "applies", "why"),
+        ),
+        Table("categories", ("category", "identifying")),
+        Table("recipients", ("name", "type", "country", "hops", "categories", "flows", "subjects")),
+        Table("places", ("place_kind", "name", "hops", "categories", "flows", "subjects")),
+        Table("contents", ("content", "sources", "section")),
+    ),
     Ropa.name: (
         Facts("period", (*_PERIOD, "registry", "flows", "unread")),
         Table(
