@@ -89,16 +89,18 @@ def _app(settings: ApiSettings, data_dir: Path) -> Iterator[FastAPI]:
     from flowtrack.apps.api_ledger import ledger_for_many
     from flowtrack.apps.ledger_packs import packs_of
 
-    with ledger_for_many(data_dir, at_once=settings.questions_max) as (ledger, reason, whole):
+    at_once = settings.questions_max + settings.exports_max
+    with ledger_for_many(data_dir, at_once=at_once) as (ledger, reason, whole):
         desk = Desk(
             ledger,
             questions_max=settings.questions_max,
             waiting_max=settings.waiting_max,
+            exports_max=settings.exports_max,
             timeout_s=settings.timeout_s,
         )
         try:
             identify = identify_by(settings, data_dir)
-            app = build_api(settings, desk, identify, reason=reason)
+            app = build_api(settings, desk, identify, streams=ledger, reason=reason)
             app.include_router(pages_router(Backing(desk.ask, identify, whole, packs_of, _status_of)))
             yield app
         finally:

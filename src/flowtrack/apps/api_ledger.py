@@ -7,17 +7,22 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from flowtrack.apps.ledger import ledger_settings, service_of
 from flowtrack.audit.ledger import Asks, Ledger
+from flowtrack.audit.streams import Streams
 from flowtrack.errors import StoreError
+
+
+class Many(Asks, Streams, Protocol):
+    """Answers several questions at once, and gives rows in bulk."""
 
 
 class AskedByMany(NamedTuple):
     """A ledger, and whether it answers."""
 
-    ledger: Asks
+    ledger: Many
     reason: Callable[[], str]
     """Says why it is not ready; empty when it is."""
     whole: Callable[[], AbstractContextManager[Ledger]]

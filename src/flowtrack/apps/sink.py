@@ -28,6 +28,7 @@ _BATCH_WAIT_S = 0.2  # an insert and its merges cost some 60 ms, however few row
 _BATCH_WAIT_EMBEDDED_S = 0.05
 _BATCH_RECORDS_EMBEDDED = 4_000  # on one machine with everything else: a quarter of the memory for a batch
 _ANSWER_WITHIN_S = 60.0  # beyond the store's own time: a slow store is waited for, the group's poll allows 300 s
+_AT_ONCE = 6  # questions, exports among them: each has a connection of its own, and a share of two or three cores
 _LAG_TIMEOUT_S = 2.0  # an answer may say that it does not know the lag; it must not wait for it
 
 
@@ -43,6 +44,7 @@ def run() -> int:
     from flowtrack.adapters.clickhouse.amend import LedgerAmendments
     from flowtrack.adapters.clickhouse.cluster import refuse_split_partitions
     from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
+    from flowtrack.adapters.clickhouse.pool import LedgerPool
     from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
     from flowtrack.adapters.clickhouse.sink import SinkStore
     from flowtrack.adapters.clickhouse.store import Store
@@ -67,8 +69,9 @@ def run() -> int:
         writer = LedgerWriter(SinkStore(written), secrets.token_hex(8), amender)
         lag = lag_of(kafka)
         ledger = ClickHouseLedger(asked, clock=partial(datetime.now, UTC), lag=lag)
-        app = build_app(ledger, reason=lambda: "" if writer.partitions else "no partition taken over yet")
-        with kept(clickhouse, app, lag), LoopbackServer(app, http.port):
+        many = LedgerPool(clickhouse, _AT_ONCE, clock=partial(datetime.now, UTC), lag=lag)
+        app = build_app(ledger, many=many, reason=lambda: "" if writer.partitions else "no partition taken over yet")
+        with many, kept(clickhouse, app, lag), LoopbackServer(app, http.port):
             return run_worker(
                 "sink",
                 kafka,

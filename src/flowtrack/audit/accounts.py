@@ -32,16 +32,16 @@ class Account(Contract):
 
         Raises:
             AccessError: none of its roles may ask this.
-            QuestionError: the question is about a subject, and no purpose is given; or the purpose is too long.
+            QuestionError: the question needs a purpose, and none is given; or the purpose is too long.
         """
         role = self.role_for(type(question))
         if role is None:
             may = ", ".join(sorted(question.roles))
             raise AccessError("no role of this account may ask this", where=question.family, help=f"it takes {may}")
         why = why.strip()
-        if question.whom is not None and not why:
+        if question.needs_purpose and not why:
             raise QuestionError(
-                "a question about a subject needs its purpose",
+                "a question about people needs its purpose",
                 where="why",
                 help="say why you ask, e.g. a case's number",
             )

@@ -96,6 +96,11 @@ class Question(TwoTimes, Generic[A]):
         """The subject that it is about; such a question is written down before it is answered."""
         return None
 
+    @property
+    def needs_purpose(self) -> bool:
+        """Whether whoever asks has to say why."""
+        return self.whom is not None
+
 
 class SubjectQuestion(Question[A]):
     """A question about one subject: it is written down, with who asks and why."""

@@ -96,6 +96,10 @@ class ParquetRows:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write the index: what was written is whole only with it."""
         self._writer.close()
 
     def write(self, rows: Sequence[BaseModel]) -> None:

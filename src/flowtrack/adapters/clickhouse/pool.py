@@ -12,8 +12,10 @@ from typing import Self, TypeVar
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger, LagOf
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.streams import flow_rows
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.roles import Asker
+from flowtrack.audit.streams import FlowRows, Stream, StreamForm
 
 A = TypeVar("A", bound=Answer)
 
@@ -70,6 +72,13 @@ class LedgerPool:
         """
         with self.taken() as (_, ledger):
             yield ledger
+
+    @contextmanager
+    def flows(self, question: FlowRows, form: StreamForm, *, asker: Asker) -> Iterator[Stream]:
+        """Give the ledger's rows in bulk (`audit.streams.Streams`)."""
+        lag = None if self._lag is None else self._lag()
+        with self.taken() as (store, _), flow_rows(store, question, form, asker, self._clock(), lag) as stream:
+            yield stream
 
     @contextmanager
     def taken(self) -> Iterator[tuple[Store, ClickHouseLedger]]:

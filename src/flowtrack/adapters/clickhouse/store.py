@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self, cast
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
@@ -27,6 +28,7 @@ _DATABASE = "SELECT 1 FROM system.databases WHERE name = {name:String}"
 # Dictionaries are made by the engine, which does it several times as fast as its client.
 _LOW_CARDINALITY = re.compile(r"LowCardinality\((\w+)\)")
 
+_PIECE_BYTES = 1 << 20
 
 READ_BACK = frozenset({"flows", "consents", "judgements", "migrations"})
 """Tables whose writer asks what they hold, before it writes and after an outcome in doubt."""
@@ -207,6 +209,24 @@ class Store:
             ):
                 shutil.copyfileobj(stream, file)
 
+    @contextmanager
+    def stream(self, statement: str, form: str, **parameters: object) -> Iterator[Iterator[bytes]]:
+        """Run a query and give its rows as the engine writes them, in pieces, in bounded memory.
+
+        Args:
+            statement: without its FORMAT.
+            form: one that pieces can be put together of: `JSONEachRow`, `CSV`.
+            **parameters: the values.
+
+        Raises:
+            StoreError: it failed; also while pieces come.
+        """
+        doing = self._doing(f"stream `{_label(statement)}`")
+        with ours(doing):
+            opened = self._open_client().raw_stream(statement, parameters=parameters or None, fmt=form)
+        with opened as source:
+            yield _pieces(cast("IO[bytes]", source), doing)
+
     def note(self, migration: Migration) -> None:
         """Write down that a migration has been applied."""
         columns: dict[str, Sequence[object]] = {
@@ -236,6 +256,15 @@ class Store:
             )
             self._types[table] = {name: _LOW_CARDINALITY.sub(r"\1", kind) for name, kind in rows}
         return self._types[table]
+
+
+def _pieces(source: IO[bytes], doing: Doing) -> Iterator[bytes]:
+    while True:
+        with ours(doing):
+            piece = source.read(_PIECE_BYTES)
+        if not piece:
+            return
+        yield piece
 
 
 def _label(statement: str) -> str:

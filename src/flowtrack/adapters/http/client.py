@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
 import httpx
 from pydantic import BaseModel, TypeAdapter
 
+from flowtrack.adapters.http.many import RowsAsked
+from flowtrack.adapters.http.settings import ABOUT_HEADER, ROWS_HEADER
 from flowtrack.audit.answers import (
     AlertAnswer,
     BooksAnswer,
@@ -18,7 +21,7 @@ from flowtrack.audit.answers import (
     OverviewAnswer,
 )
 from flowtrack.audit.families import FamilyAsked
-from flowtrack.audit.family import Answer, Question
+from flowtrack.audit.family import About, Answer, Question
 from flowtrack.audit.groups import (
     OrphansAnswer,
     ReachAnswer,
@@ -39,13 +42,15 @@ from flowtrack.audit.questions import (
     Touched,
 )
 from flowtrack.audit.roles import Asker
+from flowtrack.audit.streams import FlowRows, Stream, StreamForm
 from flowtrack.domain.consent import ConsentRecord
-from flowtrack.errors import QuestionError, StoreError
+from flowtrack.errors import QuestionError, StoreError, StoreUnavailableError
 
 A = TypeVar("A", bound=BaseModel)
 Given = TypeVar("Given", bound=Answer)
 
 _TIMEOUT_S = 60.0  # counting a large ledger takes a while
+_PIECE_BYTES = 1 << 20
 _LONG_TIMEOUT_S = 600.0  # a hundred million rows grouped anew
 _documents = TypeAdapter(list[Document])
 
@@ -77,6 +82,32 @@ class LedgerClient:
         """Answer a question of any family; the process that answers writes down who asked about whom."""
         asked = FamilyAsked(asker=asker, question=question.model_dump(mode="json", exclude_none=True))
         return cast("Given", self._post(f"/ask/{question.family}", asked, question.answer))
+
+    @contextmanager
+    def flows(self, question: FlowRows, form: StreamForm, *, asker: Asker) -> Iterator[Stream]:
+        """Give the ledger's rows in bulk (`audit.streams.Streams`)."""
+        asked = RowsAsked(asker=asker, question=question)
+        try:
+            with self._http.stream(
+                "POST",
+                f"/flows/{form}",
+                content=asked.model_dump_json(exclude_none=True),
+                headers={"content-type": "application/json"},
+                timeout=_LONG_TIMEOUT_S,
+            ) as response:
+                if response.is_error:
+                    response.read()
+                    raise refused(response)
+                about = About.model_validate_json(response.headers[ABOUT_HEADER])
+                yield Stream(about, int(response.headers[ROWS_HEADER]), self._pieces(response))
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
+        try:
+            yield from response.iter_raw(_PIECE_BYTES)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
 
     def overview(self, question: Overview) -> OverviewAnswer:
         """Count the flows."""
@@ -185,7 +216,7 @@ class LedgerClient:
 
 def unreachable(url: str, error: httpx.HTTPError) -> StoreError:
     """Say that nobody answers there."""
-    return StoreError(
+    return StoreUnavailableError(
         f"the ledger does not answer: `{type(error).__name__}`",
         where=url,
         help="check that `flowtrack up` or the sink runs, and FLOWTRACK_HTTP__PORT",

@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from pydantic import AwareDatetime
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from flowtrack.adapters.http.many import Many, add_families, add_streams
 from flowtrack.adapters.http.settings import HOST
 from flowtrack.audit.answers import (
     AlertAnswer,
@@ -26,7 +27,6 @@ from flowtrack.audit.answers import (
     Document,
     OverviewAnswer,
 )
-from flowtrack.audit.families import FamilyAsked, question_of
 from flowtrack.audit.groups import (
     OrphansAnswer,
     ReachAnswer,
@@ -57,12 +57,17 @@ Instant = Annotated[AwareDatetime | None, Query()]
 
 
 def build_app(
-    ledger: Ledger, *, reason: Callable[[], str] = lambda: "", metrics: CollectorRegistry = REGISTRY
+    ledger: Ledger,
+    *,
+    many: Many | None = None,
+    reason: Callable[[], str] = lambda: "",
+    metrics: CollectorRegistry = REGISTRY,
 ) -> FastAPI:
     """Make the service.
 
     Args:
         ledger: answers the questions; its methods are called from several threads.
+        many: answers questions of all families several at once, and gives rows in bulk; without it, `ledger` answers.
         reason: says why the process is not ready; empty when it is.
         metrics: what /metrics shows.
     """
@@ -72,7 +77,9 @@ def build_app(
     app.add_exception_handler(RequestValidationError, _refuse_question)
     _add_health(app, reason, metrics)
     _add_questions(app, ledger)
-    _add_families(app, ledger)
+    add_families(app, many or ledger)
+    if many is not None:
+        add_streams(app, many)
     _add_groups(app, ledger)
     _add_copies(app, ledger)
     return app
@@ -119,15 +126,6 @@ def _add_questions(app: FastAPI, ledger: Ledger) -> None:
     @app.get("/deadletters")
     def dead_letters(limit: Annotated[int, Query(ge=1, le=100_000)] = 50) -> DeadLetterAnswer:
         return ledger.dead_letters(DeadLetterList(limit=limit))
-
-
-def _add_families(app: FastAPI, ledger: Ledger) -> None:
-    """Questions of all families: who asks, and what."""
-
-    @app.post("/ask/{family}")
-    def ask(family: str, asked: FamilyAsked) -> Response:
-        answer = ledger.ask(question_of(family, asked.question), asker=asked.asker)
-        return Response(answer.model_dump_json(), media_type="application/json")
 
 
 def _add_groups(app: FastAPI, ledger: Ledger) -> None:

@@ -11,6 +11,10 @@ HOST: Final = "127.0.0.1"
 """The only interface it listens on."""
 ASKER_HEADER: Final = "x-flowtrack-asker"
 """Names who asks, for the audit log."""
+ABOUT_HEADER: Final = "x-flowtrack-about"
+"""What rows in bulk say of themselves, as JSON."""
+ROWS_HEADER: Final = "x-flowtrack-rows"
+"""How many rows come."""
 
 
 class HttpSettings(BaseSettings):

@@ -10,13 +10,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from starlette.concurrency import run_in_threadpool
 
 from flowtrack.adapters.http.api.desk import Desk
+from flowtrack.adapters.http.api.exports import Exports
 from flowtrack.adapters.http.api.families import add_families
 from flowtrack.adapters.http.api.guard import Guard
 from flowtrack.adapters.http.api.identity import Identify
+from flowtrack.adapters.http.api.limits import Rate
 from flowtrack.adapters.http.api.problems import add_problems
 from flowtrack.adapters.http.api.settings import ApiSettings
 from flowtrack.adapters.http.api.signing_in import add_signing_in
 from flowtrack.audit.roles import Role
+from flowtrack.audit.streams import Streams
 from flowtrack.errors import AccessError
 
 _WATCHERS = frozenset({Role.OPERATOR, Role.AUDITOR})
@@ -27,6 +30,7 @@ def build_api(
     desk: Desk,
     identify: Identify,
     *,
+    streams: Streams | None = None,
     reason: Callable[[], str] = lambda: "",
     metrics: CollectorRegistry = REGISTRY,
 ) -> FastAPI:
@@ -36,6 +40,7 @@ def build_api(
         settings: under which names it may be addressed, and whether its metrics are open.
         desk: answers questions.
         identify: tells who asks.
+        streams: gives rows in bulk; without it, they cannot be exported.
         reason: says why the ledger is not ready; empty when it is.
         metrics: what /metrics shows.
     """
@@ -51,6 +56,7 @@ def build_api(
     app.add_middleware(Guard, hosts=settings.addressed_as, tls=settings.tls)
     router = APIRouter(prefix="/v1")
     add_families(router, desk, identify)
+    Exports(desk, streams, identify, Rate(settings.exports_per_minute)).add(router)
     _add_document(router, app, identify)
     app.include_router(router)
     add_signing_in(app, identify)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from flowtrack.audit.family import Answer, Question
@@ -33,13 +35,17 @@ class Desk:
         ledger: its `ask` is called from several threads.
         questions_max: answered at once.
         waiting_max: waiting beside these.
+        exports_max: exports at once.
         timeout_s: for each, waiting included.
     """
 
-    def __init__(self, ledger: Asks, *, questions_max: int, waiting_max: int, timeout_s: float) -> None:
+    def __init__(
+        self, ledger: Asks, *, questions_max: int, waiting_max: int, exports_max: int, timeout_s: float
+    ) -> None:
         self._ledger = ledger
         self._threads = ThreadPoolExecutor(questions_max, thread_name_prefix="desk")
         self._places = threading.BoundedSemaphore(questions_max + waiting_max)
+        self._exports = threading.BoundedSemaphore(exports_max)
         self._timeout_s = timeout_s
 
     async def ask(self, question: Question[A], asker: Asker) -> A:
@@ -65,6 +71,20 @@ class Desk:
             raise SlowError(
                 "the answer takes too long", help="ask for a shorter period, fewer rows, or name a service or party"
             ) from None
+
+    @contextmanager
+    def exporting(self) -> Iterator[None]:
+        """Take a place for an export.
+
+        Raises:
+            BusyError: as many as there may be are under way.
+        """
+        if not self._exports.acquire(blocking=False):
+            raise BusyError("too many exports are under way", help="ask again when one has ended")
+        try:
+            yield
+        finally:
+            self._exports.release()
 
     def close(self) -> None:
         """Take no more questions, and do not wait for those that go on."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from hashlib import blake2b
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from flowtrack.adapters.http.api.desk import Desk
 from flowtrack.adapters.http.api.problems import PROBLEM_JSON, Problem
@@ -25,7 +25,7 @@ Current = Callable[[Request], Coroutine[Any, Any, Account]]
 """Gives the account that a request comes from, or raises AccessError."""
 
 _PRIVATE: Final = "private, no-cache"  # a browser may keep it for itself, and asks whether it still holds
-_WHY: Final = "Why it is asked, e.g. the number of a case; the log of questions keeps it."
+WHY: Final = "Why it is asked, e.g. the number of a case; the log of questions keeps it."
 _PROBLEMS: Final[dict[int, str]] = {
     400: "The question is not right, or its purpose is missing.",
     401: "Who asks is not known.",
@@ -91,15 +91,40 @@ def asks(family: type[Question[Any]]) -> str:
     return (family.__doc__ or family.family).strip().splitlines()[0]
 
 
-def parameters_of(family: type[Question[Any]]) -> type[BaseModel]:
-    """Give the query parameters of a family: its fields, and why it is asked."""
-    why = (str, Field(default="", max_length=WHY_MAX, description=_WHY))
-    return create_model(f"{family.__name__}Asked", __base__=family, __doc__=family.__doc__, why=why)
+def parameters_of(
+    family: type[Question[Any]], *, leave_out: frozenset[str] = frozenset(), more: Mapping[str, Any] = {}
+) -> type[BaseModel]:
+    """Give the query parameters of a family: its fields, why it is asked, and more.
+
+    Args:
+        family: whose fields are parameters.
+        leave_out: of its fields.
+        more: further parameters, as pydantic's `create_model` takes them.
+    """
+    fields: dict[str, Any] = {
+        name: (field.annotation, field) for name, field in family.model_fields.items() if name not in leave_out
+    }
+    why = (str, Field(default="", max_length=WHY_MAX, description=WHY))
+    name = f"{family.__name__}{''.join(more).title()}Asked"
+    return create_model(name, __base__=Contract, __doc__=family.__doc__, **fields, why=why, **dict(more))
 
 
 def question_in(family: type[Question[Any]], parameters: BaseModel) -> Question[Any]:
-    """Give the question that parameters make."""
-    return family.model_validate(parameters.model_dump(exclude={"why"}, exclude_unset=True))
+    """Give the question that parameters make.
+
+    Raises:
+        QuestionError: they do not fit together.
+    """
+    said = parameters.model_fields_set & set(family.model_fields)
+    try:
+        return family.model_validate({name: getattr(parameters, name) for name in said})
+    except ValidationError as error:
+        wrong = {".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False, include_url=False)}
+        raise QuestionError(
+            "the fields of the question do not fit together",
+            where=", ".join(sorted(wrong - {""})),
+            help="see /v1/openapi.json for what it takes",
+        ) from None
 
 
 def purpose(parameters: BaseModel, header: str | None) -> str:
@@ -170,7 +195,7 @@ def _answering(family: type[Question[Any]], desk: Desk, current: Current) -> Cal
         "request": Request,
         "asked": Annotated[parameters_of(family), Query()],
         "account": Annotated[Account, Depends(current)],
-        "why": Annotated[str | None, Header(alias=PURPOSE_HEADER, description=_WHY)],
+        "why": Annotated[str | None, Header(alias=PURPOSE_HEADER, description=WHY)],
         "unless": Annotated[str | None, Header(alias="If-None-Match")],
         "return": Response,
     }

@@ -17,7 +17,7 @@ from flowtrack.adapters.http.api.desk import BusyError, SlowError
 from flowtrack.adapters.http.api.limits import TooManyError
 from flowtrack.adapters.http.api.oidc import ProviderError
 from flowtrack.domain.model import Contract
-from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreUnavailableError
+from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreError
 
 PROBLEM_JSON: Final = "application/problem+json"
 _RETRY_S = 2
@@ -97,7 +97,7 @@ def problem_of(error: FlowtrackError) -> JSONResponse:
         _log.error("tokens cannot be checked", error=error.what, where=error.where, help=error.help)
         return problem(503, "provider", detail="tokens cannot be checked now", headers={"retry-after": str(_RETRY_S)})
     _log.error("cannot answer", error=error.what, where=error.where, help=error.help)
-    if isinstance(error, StoreUnavailableError):
+    if isinstance(error, StoreError):
         help_ = "ask again in a moment"
         after = {"retry-after": str(_RETRY_S)}
         return problem(503, "ledger", detail="the ledger does not answer now", help=help_, headers=after)

@@ -55,6 +55,8 @@ class ApiSettings(BaseSettings):
     """So many questions are answered at once."""
     waiting_max: int = Field(default=64, ge=0)
     """So many more may wait for that."""
+    exports_max: int = Field(default=2, ge=1)
+    """So many exports run at once."""
     timeout_s: float = Field(default=30.0, gt=0)
     """A question that takes longer is given up."""
     metrics_open: bool = False

@@ -1,0 +1,242 @@
+"""Exports: all pages of a family, or the ledger's rows in bulk, as a stream whose end says that it is whole.
+
+NDJSON and CSV end with a line that counts the rows and carries the SHA-256 of all bytes before it; a Parquet file has
+its index at its end.  What breaks off lacks that end, and the connection closes without the last chunk (RFC 9112, 8).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from hashlib import sha256
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from flowtrack.adapters.http.api.desk import Desk
+from flowtrack.adapters.http.api.families import (
+    PURPOSE_HEADER,
+    REFUSALS,
+    WHY,
+    Current,
+    asks,
+    parameters_of,
+    purpose,
+    question_in,
+)
+from flowtrack.adapters.http.api.limits import Rate
+from flowtrack.audit.accounts import Account
+from flowtrack.audit.families import FAMILIES
+from flowtrack.audit.family import ROWS_MAX, About, Answer, PagedQuestion, Question
+from flowtrack.audit.roles import Asker
+from flowtrack.audit.row_forms import CsvRows, ParquetRows, RowWriter, columns_of
+from flowtrack.audit.streams import FlowRows, Stream, StreamForm, Streams
+
+_MEDIA: Final = {
+    StreamForm.NDJSON: "application/x-ndjson",
+    StreamForm.CSV: "text/csv; charset=utf-8",
+    StreamForm.PARQUET: "application/vnd.apache.parquet",
+}
+_PAGES: Final = frozenset({"limit", "after"})
+_FORM: Final = (StreamForm, Field(default=StreamForm.NDJSON, description="How rows are written."))
+_WHOLE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Rows; NDJSON and CSV end with a line that counts them.",
+        "content": {media.partition(";")[0]: {"schema": {"type": "string"}} for media in _MEDIA.values()},
+    }
+}
+_DOCUMENTED: Final = "May be exported by: {}. Pages are not asked for: all of them come."
+
+
+class Exports:
+    """Makes exports.
+
+    Args:
+        desk: answers pages, and bounds how many exports there are at once.
+        streams: gives rows in bulk; without it there are none.
+        current: tells who asks.
+        rate: of exports, by account.
+    """
+
+    def __init__(self, desk: Desk, streams: Streams | None, current: Current, rate: Rate) -> None:
+        self._desk = desk
+        self._streams = streams
+        self._current = current
+        self._rate = rate
+
+    def add(self, router: APIRouter) -> None:
+        """Add a route for the rows in bulk, and one for each family."""
+        if self._streams is not None:
+            self._add(router, FlowRows, self._bulk(self._streams))
+        for family in FAMILIES.values():
+            self._add(router, family, self._pages)
+
+    def _add(self, router: APIRouter, family: type[Question[Any]], giving: Giving) -> None:
+        router.add_api_route(
+            f"/{family.family}/export",
+            self._exporting(family, giving),
+            methods=["GET"],
+            response_class=Response,
+            responses={**REFUSALS, **_WHOLE},
+            name=f"export {family.family}",
+            summary=f"Export: {asks(family)}",
+            description=_DOCUMENTED.format(", ".join(sorted(family.roles))),
+        )
+
+    def _exporting(self, family: type[Question[Any]], giving: Giving) -> Callable[..., Any]:
+        async def export(asked: BaseModel, account: Account, why: str | None = None) -> Response:
+            self._rate.count(account.key)
+            question = question_in(family, asked)
+            form = StreamForm(asked.__getattribute__("format"))
+            asker = account.asker(question, purpose(asked, why))
+            return StreamingResponse(
+                await giving(question, form, asker),
+                media_type=_MEDIA[form],
+                headers={
+                    "content-disposition": f'attachment; filename="{family.family}.{form}"',
+                    "cache-control": "private, no-store",
+                },
+            )
+
+        export.__annotations__ |= {
+            "asked": Annotated[parameters_of(family, leave_out=_PAGES, more={"format": _FORM}), Query()],
+            "account": Annotated[Account, Depends(self._current)],
+            "why": Annotated[str | None, Header(alias=PURPOSE_HEADER, description=WHY)],
+            "return": Response,
+        }
+        return export
+
+    async def _pages(self, question: Question[Any], form: StreamForm, asker: Asker) -> AsyncIterator[bytes]:
+        """All pages of a family; the first is asked for before the answer begins, so that a refusal is one."""
+        if isinstance(question, PagedQuestion):
+            question = question.model_copy(update={"limit": ROWS_MAX})
+        stack = ExitStack()
+        stack.enter_context(self._desk.exporting())
+        try:
+            first = await self._desk.ask(question, asker)
+        except BaseException:
+            stack.close()
+            raise
+        return self._following(stack, question, form, asker, first)
+
+    async def _following(
+        self, stack: ExitStack, question: Question[Any], form: StreamForm, asker: Asker, page: Answer
+    ) -> AsyncIterator[bytes]:
+        written, count = Written(form, type(page)), 0
+        with stack:
+            while True:
+                count += len(page.rows)
+                yield await run_in_threadpool(written.page, page)
+                after = page.about.completeness.after
+                if not after:
+                    break
+                page = await self._desk.ask(question.model_copy(update={"after": after}), asker)
+            yield written.end(page.about, count)
+
+    def _bulk(self, streams: Streams) -> Giving:
+        async def giving(question: FlowRows, form: StreamForm, asker: Asker) -> AsyncIterator[bytes]:
+            stack = ExitStack()
+            stack.enter_context(self._desk.exporting())
+            try:
+                opened = streams.flows(question, form, asker=asker)
+                stream = await run_in_threadpool(stack.enter_context, opened)
+            except BaseException:
+                stack.close()
+                raise
+            return following(stack, stream, form)
+
+        return giving
+
+
+Giving = Callable[[Any, StreamForm, Asker], Any]
+"""Begins an export, and gives its pieces."""
+
+
+async def following(stack: ExitStack, stream: Stream, form: StreamForm) -> AsyncIterator[bytes]:
+    """Hand pieces on, and the end."""
+    digest = sha256()
+    with stack:
+        while True:
+            chunk: bytes | None = await run_in_threadpool(next, stream.chunks, None)
+            if chunk is None:
+                break
+            digest.update(chunk)
+            yield chunk
+        yield end_of(form, stream.about, stream.rows, digest.hexdigest())
+
+
+class Written:
+    """Rows of pages as bytes, a page at a time.
+
+    Args:
+        form: how.
+        answer: of which family.
+    """
+
+    def __init__(self, form: StreamForm, answer: type[Answer]) -> None:
+        self._form = form
+        self._digest = sha256()
+        self._bytes = _Drained()
+        self._text = io.TextIOWrapper(self._bytes, encoding="utf-8", newline="", write_through=True)
+        self._writer: RowWriter | None = None
+        if form is StreamForm.CSV:
+            self._writer = CsvRows(self._text, columns_of(answer))
+        elif form is StreamForm.PARQUET:
+            self._writer = ParquetRows(self._bytes, columns_of(answer))
+
+    def page(self, page: Answer) -> bytes:
+        """Give a page's rows."""
+        if self._writer is None:
+            given = b"".join(row.model_dump_json().encode() + b"\n" for row in page.rows)
+        else:
+            self._writer.write(list(page.rows))
+            given = self._bytes.drain()
+        self._digest.update(given)
+        return given
+
+    def end(self, about: About, rows: int) -> bytes:
+        """Give what says that this is all."""
+        if isinstance(self._writer, ParquetRows):
+            self._writer.close()
+            return self._bytes.drain()
+        return end_of(self._form, about, rows, self._digest.hexdigest())
+
+
+def end_of(form: StreamForm, about: About, rows: int, digest: str) -> bytes:
+    """Give the last line of an export; Parquet has none.
+
+    Args:
+        form: how rows are written.
+        about: of the last page.
+        rows: how many there were.
+        digest: SHA-256 of all bytes before, in hex digits.
+    """
+    if form is StreamForm.PARQUET:
+        return b""
+    if form is StreamForm.CSV:
+        return f"#end,rows={rows},sha256={digest}\r\n".encode()
+    told = {"rows": rows, "sha256": digest, "about": about.model_dump(mode="json")}
+    return json.dumps({"end": told}, ensure_ascii=False).encode() + b"\n"
+
+
+class _Drained(io.BytesIO):
+    """What is written into it, handed on; its position goes on counting, since an index at the end needs it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._given = 0
+
+    def tell(self) -> int:
+        return self._given + super().tell()
+
+    def drain(self) -> bytes:
+        given = self.getvalue()
+        self._given += len(given)
+        self.seek(0)
+        self.truncate()
+        return given
