@@ -1,0 +1,111 @@
+"""An API in this process: over a ledger in memory, with accounts of several roles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from flowtrack.adapters.http.api.app import build_api
+from flowtrack.adapters.http.api.desk import Desk
+from flowtrack.adapters.http.api.settings import ApiSettings
+from flowtrack.adapters.http.api.tokens import make_token
+from flowtrack.apps.api import identify_by
+from flowtrack.audit.ledger import Asks
+from flowtrack.audit.roles import Role
+from flowtrack.audit.streams import Streams
+from flowtrack.testing.ledger import MemoryLedger
+from flowtrack.tracking.ledger import LedgerWriter
+from tests.ledger.day import a_day
+
+URL = "http://127.0.0.1"
+
+
+def clock() -> datetime:
+    """The instant of every question."""
+    return datetime(2026, 4, 1, tzinfo=UTC)
+
+
+@dataclass
+class Api:
+    """An API to ask.
+
+    Args:
+        ledger: answers.
+        folder: for its tokens.
+        settings: over the defaults.
+    """
+
+    ledger: Asks
+    folder: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    streams: Streams | None = None
+
+    def __post_init__(self) -> None:
+        self.settings_read = ApiSettings(tokens_file=self.folder / "tokens.json", **self.settings)
+        read = self.settings_read
+        self.desk = Desk(
+            self.ledger,
+            questions_max=read.questions_max,
+            waiting_max=read.waiting_max,
+            exports_max=read.exports_max,
+            timeout_s=read.timeout_s,
+        )
+        self.app: FastAPI = build_api(read, self.desk, identify_by(read, self.folder), streams=self.streams)
+
+    def token(self, *roles: Role, who: str = "jo") -> str:
+        """Make a token."""
+        path = self.settings_read.tokens_file
+        assert path is not None
+        return make_token(path, who=who, roles=roles, made_at=datetime.now(UTC))
+
+    def client(self, *roles: Role, **headers: str) -> TestClient:
+        """Give a client that shows a token of these roles."""
+        shown = {"authorization": f"Bearer {self.token(*roles)}", **headers}
+        return TestClient(self.app, base_url=URL, headers=shown, raise_server_exceptions=False)
+
+    def anonymous(self) -> TestClient:
+        """Give a client that shows nothing."""
+        return TestClient(self.app, base_url=URL, raise_server_exceptions=False)
+
+
+@pytest.fixture(scope="session")
+def day() -> MemoryLedger:
+    """A ledger in memory with a day in it."""
+    ledger = MemoryLedger(clock)
+    LedgerWriter(ledger, "run").process(a_day(150))
+    return ledger
+
+
+@pytest.fixture
+def make(day: MemoryLedger, tmp_path: Path) -> Iterator[Callable[..., Api]]:
+    """Make an API with settings of a test's own."""
+    made: list[Api] = []
+
+    def one(ledger: Asks | None = None, streams: Streams | None = None, **settings: Any) -> Api:
+        made.append(Api(ledger or day, tmp_path, settings, streams))
+        return made[-1]
+
+    yield one
+    for each in made:
+        each.desk.close()
+
+
+@pytest.fixture
+def api(make: Callable[..., Api]) -> Api:
+    """An API as it is without settings."""
+    return make()
+
+
+@pytest.fixture(scope="session")
+def shared(day: MemoryLedger, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An API for tests that leave it as it is, with no limit that they would meet."""
+    api = Api(day, tmp_path_factory.mktemp("shared"), {"rate_per_minute": 1_000_000, "exports_per_minute": 1_000_000})
+    yield api
+    api.desk.close()

@@ -1,0 +1,179 @@
+"""Questions over HTTP: as the ledger answers them, in pages that agree, to those who may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flowtrack.audit.families import FAMILIES
+from flowtrack.audit.family import PagedQuestion, Question, SubjectQuestion
+from flowtrack.audit.roles import Asker, Role
+from flowtrack.audit.violations import Violations
+from flowtrack.testing.ledger import MemoryLedger
+from tests.api.conftest import Api
+
+PROBLEM = "application/problem+json"
+HOSTILE = [
+    "' OR 1=1 --",
+    "}}{{7*7}}",
+    "../../etc/passwd",
+    "\u0000",
+    "\U0001d4b3" * 50,
+    "%00",
+    "<script>",
+    "{k0:Int64}",
+    "a\nb",
+]
+
+
+def rows_of(response: Any) -> list[dict[str, Any]]:
+    """The rows of an answer."""
+    rows: list[dict[str, Any]] = response.json()["rows"]
+    return rows
+
+
+def test_every_family_has_its_address(shared: Api) -> None:
+    """Each family of the list is asked at its own address and described; the list says who may ask."""
+    client = shared.client(Role.AUDITOR)
+    listed = client.get("/v1").json()["families"]
+    paths = client.get("/v1/openapi.json").json()["paths"]
+    assert [each["family"] for each in listed] == list(FAMILIES)
+    assert all(each["allowed"] == (Role.AUDITOR in FAMILIES[each["family"]].roles) for each in listed)
+    assert {f"/v1/{name}" for name in FAMILIES} | {f"/v1/{name}/export" for name in FAMILIES} <= set(paths)
+
+
+def test_the_answer_is_the_ledgers(shared: Api, day: MemoryLedger) -> None:
+    """What comes over HTTP is what the ledger answers."""
+    response = shared.client(Role.AUDITOR).get("/v1/violations", params={"clause": "3.1", "limit": 5})
+    expected = day.ask(Violations(clause="3.1", limit=5), asker=Asker(who="jo"))
+    assert response.json() == expected.model_dump(mode="json")
+    assert expected.rows
+
+
+def test_links_lead_through_all_pages(shared: Api, day: MemoryLedger) -> None:
+    """Following `rel=next` gives every row once, as known at one instant."""
+    client, address = shared.client(Role.REGULATOR), "/v1/violations?limit=40"
+    found, known = [], set()
+    while address:
+        response = client.get(address)
+        found += rows_of(response)
+        known.add(response.json()["about"]["question"]["known_at"])
+        address = response.links.get("next", {}).get("url", "")
+    whole = day.ask(Violations(limit=10_000), asker=Asker(who="jo"))
+    assert found == [row.model_dump(mode="json") for row in whole.rows]
+    assert len(found) > 40
+    assert len(known) == 1
+
+
+def test_a_cursor_of_another_question_is_refused(shared: Api) -> None:
+    """A cursor goes on with its own question only, and what is no cursor is said to be none."""
+    client = shared.client(Role.AUDITOR)
+    after = client.get("/v1/violations", params={"limit": 1}).json()["about"]["completeness"]["after"]
+    assert client.get("/v1/violations", params={"limit": 1, "after": after}).status_code == 200
+    for wrong in ({"after": after, "service": "shop"}, {"after": "e30"}, {"after": after[:-2]}):
+        response = client.get("/v1/violations", params={"limit": 1, **wrong})
+        assert (response.status_code, response.headers["content-type"]) == (400, PROBLEM)
+        assert response.json()["fields"][0]["field"] == "after"
+
+
+def test_an_answer_that_has_not_changed_is_not_sent_again(shared: Api) -> None:
+    """The tag of an answer, sent back, gives 304 without a body; that of another answer does not."""
+    client = shared.client(Role.AUDITOR)
+    first = client.get("/v1/violations", params={"limit": 3})
+    tag = first.headers["etag"]
+    again = client.get("/v1/violations", params={"limit": 3}, headers={"if-none-match": f'"x", {tag}'})
+    other = client.get("/v1/violations", params={"limit": 4}, headers={"if-none-match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == tag
+    assert other.status_code == 200
+    assert first.headers["cache-control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"as_of": "2036-01-01T00:00:00Z"},
+        {"known_at": "2036-01-01T00:00:00Z"},
+        {"since": "2020-01-01T00:00:00Z", "until": "2030-01-01T00:00:00Z"},
+        {"since": "2030-01-01T00:00:00Z", "until": "2020-01-01T00:00:00Z"},
+        {"as_of": "0001-01-01T00:00:00+14:00"},
+        {"as_of": "9999-12-31T23:59:59-14:00"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_any_period_is_answered(shared: Api, family: str, times: dict[str, str]) -> None:
+    """Instants of the future, ten years, a period that ends before it begins: an answer, or what is wrong with it."""
+    client = shared.client(*Role, **{"flowtrack-purpose": "case 7"})
+    response = client.get(f"/v1/{family}", params={**required(FAMILIES[family]), **times})
+    assert response.status_code in {200, 400, 422}, response.text
+    if response.status_code == 200 and "as_of" not in times:
+        assert response.json()["about"]["completeness"]
+
+
+def required(family: type[Question[Any]]) -> dict[str, str]:
+    """What a family has to be asked with."""
+    given = {"subject": "0" * 32}
+    return {name: given.get(name, "x") for name, field in family.model_fields.items() if field.is_required()}
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_any_text_is_a_value_and_no_more(shared: Api, family: str, text: str) -> None:
+    """Whatever stands in a field is looked for or refused, and no refusal repeats it."""
+    client = shared.client(*Role)
+    texts = {name: text for name, field in FAMILIES[family].model_fields.items() if "str" in str(field.annotation)}
+    response = client.get(f"/v1/{family}", params={**required(FAMILIES[family]), **texts, "why": "case 7"})
+    assert response.status_code < 500, response.text
+    if response.status_code != 200:
+        assert response.headers["content-type"] == PROBLEM
+        assert text not in response.text
+
+
+def test_each_role_asks_only_what_it_may(shared: Api) -> None:
+    """A family answers the roles that it names, and refuses all others before anything is asked."""
+    for name, family in FAMILIES.items():
+        for role in Role:
+            response = shared.client(role, **{"flowtrack-purpose": "case 7"}).get(
+                f"/v1/{name}", params=required(family)
+            )
+            assert (response.status_code == 403) == (role not in family.roles), (name, role, response.text)
+
+
+def test_a_question_about_somebody_takes_a_purpose(make: Callable[..., Api]) -> None:
+    """Without its purpose it is refused; with one, who asked it in which role and why stands in the audit log."""
+    ledger = MemoryLedger()
+    shared = make(ledger)
+    about_one = [name for name, family in FAMILIES.items() if issubclass(family, SubjectQuestion)]
+    client = shared.client(Role.SUBJECT_DESK, Role.AUDITOR)
+    for name in about_one:
+        params = required(FAMILIES[name])
+        assert client.get(f"/v1/{name}", params=params).json()["fields"][0]["field"] == "why"
+        assert client.get(f"/v1/{name}", params={**params, "why": "  "}).status_code == 400
+        assert client.get(f"/v1/{name}", params={**params, "why": "x" * 257}).status_code == 422
+        assert ledger.audit_log == []
+        client.get(f"/v1/{name}", params={**params, "why": "request 9"})
+        client.get(f"/v1/{name}", params=params, headers=[(b"flowtrack-purpose", "요청 9".encode())])
+        lines = [(line.asker, line.subject, line.why) for line in ledger.audit_log]
+        assert lines == [("jo", "0" * 32, "request 9"), ("jo", "0" * 32, "요청 9")]
+        assert {line.role for line in ledger.audit_log} <= {"subject_desk", "auditor"}
+        ledger.audit_log.clear()
+
+
+def test_unknown_parameters_are_refused_without_their_text(shared: Api) -> None:
+    """A parameter that is not there is said to be none; its name, which may be anything, is not repeated."""
+    response = shared.client(Role.AUDITOR).get(
+        "/v1/violations", params={"jane.doe": "1", "limit": "0", "as_of": "yesterday"}
+    )
+    assert response.status_code == 422
+    assert "jane" not in response.text
+    assert "yesterday" not in response.text
+    assert {each["field"] for each in response.json()["fields"]} == {"", "limit", "as_of"}
+
+
+def test_pages_are_those_that_are_said_to_be(shared: Api) -> None:
+    """The list says of each family whether its rows come in pages."""
+    listed = {each["family"]: each["pages"] for each in shared.client(Role.AUDITOR).get("/v1").json()["families"]}
+    assert listed == {name: issubclass(family, PagedQuestion) for name, family in FAMILIES.items()}
