@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from flowtrack.adapters.pages.site.visit import with_zone
 from flowtrack.audit.roles import Role
+from tests.ledger.day import subject_of
 from tests.pages.conftest import Site
 
-PAGES = ("/violations", "/what-if")
+PAGES = ("/violations", "/what-if", "/subject", "/recipient", "/service")
 PARAMETERS = (
     "lang",
     "since",
@@ -25,6 +26,10 @@ PARAMETERS = (
     "clause",
     "after",
     "pack",
+    "subject",
+    "kind",
+    "as_of_step",
+    "first",
 )
 
 
@@ -82,6 +87,43 @@ def test_what_an_address_says_never_becomes_markup(site: Site, text: str) -> Non
         assert "<script>alert" not in response.text
         assert "<img src=x" not in response.text
         assert ">49<" not in response.text
+
+
+SUBJECT = subject_of(1)
+
+
+def test_a_subject_is_shown_for_a_purpose_only(site: Site) -> None:
+    """Before a subject's trail comes the question why; the answer stands in the log of questions, and leads on."""
+    asked = site.get("/subject", subject=SUBJECT, lang="en")
+    assert 'name="why"' in asked.text
+    assert not site.ledger.audit_log
+    form = {"subject": SUBJECT, "why": "case 7", "then": f"/subject?subject={SUBJECT}&lang=en"}
+    shown = site.client.post("/purpose", data=form)
+    assert shown.status_code == 200
+    assert "<svg" in shown.text
+    assert [(line.asker, line.subject, line.why) for line in site.ledger.audit_log] == [("jo", SUBJECT, "case 7")]
+    assert 'name="why"' in site.get("/subject", subject=subject_of(2)).text
+
+
+def test_sliders_lead_to_an_address_with_instants(site: Site) -> None:
+    """Without any script the slider's form leads to the view at that instant; its last step is now."""
+    site.client.post("/purpose", data={"subject": SUBJECT, "why": "case 7", "then": "/what-if"})
+    whole = site.get("/subject", subject=SUBJECT)
+    bounds = dict(re.findall(r'name="(first|last)" value="([^"]+)"', whole.text))
+    state = {"subject": SUBJECT, "as_of_step": "500", "known_at_step": "1000", **bounds}
+    half = site.client.get("/subject", params=state)
+    assert "as_of=2026-03-02T09" in str(half.url)
+    assert "known_at=" not in str(half.url)
+    assert 'value="500"' in half.text or 'value="499"' in half.text or 'value="501"' in half.text
+    assert half.text.count('id="step-') < whole.text.count('id="step-')
+
+
+def test_a_recipient_links_to_what_it_rests_on(site: Site) -> None:
+    """What a party was denied links to the violations, with the same times."""
+    text = site.get("/recipient", recipient="acme", since="2026-03-02").text
+    assert "/violations?since=2026-03-02" in text
+    assert "<svg" in text
+    assert "/subject?since=2026-03-02" in text
 
 
 def test_a_form_of_another_site_is_not_taken(site: Site) -> None:

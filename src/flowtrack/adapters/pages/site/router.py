@@ -12,6 +12,8 @@ from fastapi.responses import RedirectResponse, Response
 from flowtrack.adapters.pages.rendering import asset
 from flowtrack.adapters.pages.site.frame import Backing, Frame, within
 from flowtrack.adapters.pages.site.jobs import Jobs
+from flowtrack.adapters.pages.site.places import recipient, service
+from flowtrack.adapters.pages.site.subject import subject
 from flowtrack.adapters.pages.site.violations import violations
 from flowtrack.adapters.pages.site.visit import PURPOSE_COOKIE, Visit, purpose_cookie
 from flowtrack.adapters.pages.site.whatif import WhatIf
@@ -32,6 +34,9 @@ def pages_router(backing: Backing) -> APIRouter:
     frame.add("purpose", _purpose, "POST")
     frame.add("sign-in", _sign_in, for_all=True)
     frame.add("violations", violations)
+    frame.add("subject", subject)
+    frame.add("recipient", recipient)
+    frame.add("service", service)
     whatif = WhatIf(backing, Jobs())
     frame.add("what-if", whatif.show)
     frame.add("what-if", whatif.take, "POST")

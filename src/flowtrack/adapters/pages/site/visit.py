@@ -48,6 +48,7 @@ _HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }
+_DIGITS_MAX: Final = 9
 _instant = TypeAdapter(AwareDatetime)
 
 
@@ -189,6 +190,17 @@ class Visit:
             raise QuestionError(
                 "an instant is not right", where=name, help="write it as 2026-03-02T09:00, in UTC"
             ) from None
+
+    def whole_number(self, name: str, otherwise: int, *, most: int) -> int:
+        """Give a whole number that the address says, from zero on.
+
+        Raises:
+            QuestionError: it is none, or too large.
+        """
+        text = self.said.get(name, str(otherwise)).strip()
+        if not text.isascii() or not text.isdigit() or len(text) > _DIGITS_MAX or int(text) > most:
+            raise QuestionError("a number is not right", where=name, help=f"write a whole number from 0 to {most}")
+        return int(text)
 
     # ---------------------------------------------------------------------------------------------------- how it shows
 
