@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,8 +18,6 @@ import typer
 from pyarrow import parquet
 from pydantic import AwareDatetime, Field
 
-from flowtrack.adapters.http.server import LoopbackServer
-from flowtrack.adapters.http.service import build_app
 from flowtrack.apps import ask_families
 from flowtrack.apps.ask_fields import completing, parameters_of
 from flowtrack.audit import families
@@ -31,24 +28,12 @@ from flowtrack.audit.violations import Violation, Violations
 from flowtrack.domain.model import Contract, Name
 from flowtrack.policy.pack import default_pack
 from flowtrack.testing.ledger import MemoryLedger
-from flowtrack.tracking.ledger import LedgerWriter
-from tests.ledger.day import a_day
 
 if TYPE_CHECKING:
     from tests.cli.commands import Commands
 
 SUBJECT = "0" * 32
 WHOLE = ("--all", "--limit", "7")
-
-
-@pytest.fixture
-def ledger(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryLedger]:
-    """A sample day behind the service of a sink, where commands look for it."""
-    ledger = MemoryLedger(lambda: datetime(2026, 4, 1, tzinfo=UTC))
-    LedgerWriter(ledger, "run").process(a_day(150))
-    with LoopbackServer(build_app(ledger), 0) as server:
-        monkeypatch.setenv("FLOWTRACK_HTTP__PORT", server.url.rsplit(":", 1)[1])
-        yield ledger
 
 
 @pytest.fixture

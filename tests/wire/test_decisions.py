@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import pytest
+from jsonschema import Draft7Validator
 from pydantic import BaseModel, Field
 
 from flowtrack.domain.decision import Decision, Marker
@@ -19,6 +21,7 @@ from flowtrack.wire.asyncapi import CHANNELS
 from flowtrack.wire.decisions import decode_registry, decode_tracked
 from flowtrack.wire.derive import decoder_of, struct_of
 from flowtrack.wire.encode import encode
+from flowtrack.wire.schemas import generate
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 TRACKED = sorted(
@@ -91,8 +94,21 @@ def test_twin_of_a_constraint_without_counterpart_is_refused() -> None:
 
 
 def test_asyncapi_names_the_topics() -> None:
-    """Every channel of the AsyncAPI document is a topic."""
-    assert {f"flowtrack.{name}" for name in CHANNELS} <= {topic.value for topic in Topic}
+    """The AsyncAPI document has a channel for every topic, and no other, each with what it carries."""
+    assert {f"flowtrack.{name}" for name in CHANNELS} == {topic.value for topic in Topic}
+    assert all(channel["messages"] for channel in generate()["asyncapi.json"]["channels"].values())
+
+
+def test_asyncapi_fits_its_published_schema() -> None:
+    """The document is what AsyncAPI 3.0.0 says that one is, and each schema that it refers to is there."""
+    published = json.loads((Path(__file__).parent / "published" / "asyncapi-3.0.0.json").read_text(encoding="utf-8"))
+    documents = generate()
+    document = documents["asyncapi.json"]
+    assert sorted(error.json_path for error in Draft7Validator(published).iter_errors(document)) == []
+    broken = {**document, "channels": {"events": {"address": 1}}}
+    assert not Draft7Validator(published).is_valid(broken)
+    text = json.dumps(document)
+    assert {*re.findall(r'"\$ref": "\./([^"]+)"', text)} <= set(documents)
 
 
 def test_twins_are_not_tracked_by_the_collector() -> None:

@@ -25,6 +25,7 @@ from flowtrack.domain.decision import (
 from flowtrack.domain.event import Event
 from flowtrack.domain.registry import RegistryDocument
 from flowtrack.errors import ContractError
+from flowtrack.policy.source import PackDocument
 from flowtrack.wire.decisions import (
     decode_alert,
     decode_amendment,
@@ -44,6 +45,7 @@ READERS: dict[str, tuple[type[BaseModel], Callable[[bytes], Any]]] = {
     "consent.v1": (ConsentRecord, decode_consent),
     "usage-policy": (UsagePolicy, reader_of(UsagePolicy)),
     "registry": (RegistryDocument, decode_registry),
+    "pack": (PackDocument, reader_of(PackDocument)),
     "decision": (Decision, decode_tracked),
     "situation": (SituationDefinition, decode_tracked),
     "marker": (Marker, decode_tracked),

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from flowtrack.apps.clauses import clause_texts
 from flowtrack.apps.questions import completeness_of
 from flowtrack.apps.screen import Lines, Part, Table
+from flowtrack.apps.trails import tree_of
 from flowtrack.audit.family import About, Answer
 from flowtrack.audit.violations import ViolationsAnswer
 
@@ -131,4 +133,7 @@ def _violations(answer: ViolationsAnswer) -> list[Part]:
     return [Table(f"Violations: {len(rows):,}", columns, rows)]
 
 
-_MADE_BY_HAND: Final[Mapping[str, Callable[[Any], list[Part]]]] = {"violations": _violations}
+_MADE_BY_HAND: Final[Mapping[str, Callable[[Any], list[Part]]]] = {
+    "trail": lambda answer: [tree_of(answer, clause_texts())],
+    "violations": _violations,
+}

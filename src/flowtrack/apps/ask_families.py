@@ -17,7 +17,7 @@ from flowtrack.apps.answer_forms import Form
 from flowtrack.apps.answer_tables import about_parts, left_out, parts_of
 from flowtrack.apps.ask_fields import parameters_of
 from flowtrack.apps.directory import DEFAULT
-from flowtrack.apps.ledger import asker, open_ledger
+from flowtrack.apps.ledger import asking, open_ledger
 from flowtrack.apps.screen import Screen
 from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import ROWS_MAX, Answer, PagedQuestion, Question
@@ -68,7 +68,7 @@ def command_of(family: type[Question[Any]]) -> Callable[..., None]:
         fields = {name: value for name, value in given.items() if value is not None}
         question = question_of(family.family, fields)
         with open_ledger(data_dir) as ledger:
-            give(ledger, question, _who(question, why), form, path, pages=pages)
+            give(ledger, question, who_asks(question, why), form, path, pages=pages)
 
     run.__signature__ = Signature([*parameters_of(family), *extras_of(family), *SHARED])  # type: ignore[attr-defined]  # typer reads it
     run.__doc__ = getdoc(family)
@@ -170,10 +170,10 @@ def _waiting(family: str) -> Iterator[Callable[[int], None]]:
         yield lambda rows: status.update(f"asking {family}: {rows:,} rows …")
 
 
-def _who(question: Question[Any], why: str) -> Asker:
-    """Who asks; on a terminal, what a question about a subject is for is asked where no option says it."""
+def who_asks(question: Question[Any], why: str) -> Asker:
+    """Give who asks; on a terminal, what a question about a subject is for is asked where no option says it."""
     if question.whom is not None and not why and sys.stdin.isatty() and sys.stderr.isatty():
         why = typer.prompt(
             "What is the question for (e.g. the number of a case)", default="", show_default=False, err=True
         )
-    return Asker(who=asker(), why=why)
+    return asking(why)

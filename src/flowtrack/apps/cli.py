@@ -14,6 +14,7 @@ import typer
 from flowtrack.apps.api_cli import app as api
 from flowtrack.apps.ask_cli import app as ask
 from flowtrack.apps.check_cli import check
+from flowtrack.apps.export_cli import app as export
 from flowtrack.apps.ledger_cli import app as ledger
 from flowtrack.apps.policy_cli import app as policy
 from flowtrack.apps.registry_cli import app as registry_app
@@ -47,6 +48,7 @@ app.add_typer(deadletters, name="deadletters")
 app.add_typer(store_app, name="store")
 app.add_typer(ask, name="ask")
 app.add_typer(report_app, name="report")
+app.add_typer(export, name="export")
 app.add_typer(api, name="api")
 app.command("check")(check)
 
@@ -146,13 +148,29 @@ def trace(
     subject: Annotated[str, typer.Argument(help="Pseudonym, 32 hex digits (see `flowtrack pseudonym`).")],
     as_of: Annotated[str, typer.Option(help="What had happened by this instant (ISO 8601 with zone).")] = "",
     known_at: Annotated[str, typer.Option(help="What was known at this instant (ISO 8601 with zone).")] = "",
+    why: Annotated[
+        str, typer.Option(help="What it is for, e.g. the number of a case: the log of questions keeps it.")
+    ] = "",
     data_dir: DataDir = _DATA_DIR,
     json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="The steps as CSV.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Into this file; its ending may say the form: .json, .csv, .parquet.")
+    ] = None,
 ) -> None:
     """Show one subject's trail: each step, its verdict, its clauses, the consent that carried it."""
-    from flowtrack.apps.questions import show_trail
+    from flowtrack.apps.tracing import show_trail
 
-    show_trail(subject, data_dir, as_of=as_of, known_at=known_at, as_json=json)
+    show_trail(
+        subject,
+        data_dir,
+        as_of=as_of,
+        known_at=known_at,
+        why=why,
+        as_json=json,
+        as_csv=csv,
+        output=output,
+    )
 
 
 @app.command()

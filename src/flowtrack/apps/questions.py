@@ -8,45 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowtrack.apps.books import reconciled, table_of
-from flowtrack.apps.clauses import clause_texts
 from flowtrack.apps.directory import DataDirectory
-from flowtrack.apps.ledger import asking, open_ledger
+from flowtrack.apps.ledger import open_ledger
 from flowtrack.apps.screen import Lines, Screen, Table
 from flowtrack.apps.settings import read
-from flowtrack.apps.trails import tree_of
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.questions import DeadLetterList
-from flowtrack.audit.trail import Trail
-from flowtrack.domain.model import SUBJECT_PATTERN
 from flowtrack.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from flowtrack.adapters.kafka.settings import KafkaSettings
     from flowtrack.tracking.reconcile import Reconciliation
-
-
-def show_trail(subject: str, data_dir: Path, *, as_of: str, known_at: str, as_json: bool) -> None:
-    """Show one subject's trail.
-
-    Raises:
-        ConfigurationError: the subject is no pseudonym, or an instant is none.
-        StoreError: there is no ledger, or it does not answer.
-    """
-    import re
-
-    if not re.fullmatch(SUBJECT_PATTERN, subject):
-        raise ConfigurationError(
-            "the subject is no pseudonym of 32 hex digits",
-            where="SUBJECT",
-            help="make one from an identifier: flowtrack pseudonym --key-file FILE",
-        )
-    question = Trail(subject=subject, as_of=instant("--as-of", as_of), known_at=instant("--known-at", known_at))
-    with open_ledger(data_dir) as ledger:
-        answer = ledger.ask(question, asker=asking())
-    if as_json:
-        sys.stdout.write(answer.model_dump_json(indent=2) + "\n")
-        return
-    Screen().show(tree_of(answer, clause_texts()), completeness_of(answer.about.completeness))
 
 
 def show_books(data_dir: Path, *, as_json: bool) -> bool:

@@ -25,6 +25,9 @@ CHANNELS: Final[dict[str, _Channel]] = {
     "consents": _Channel(
         "What subjects agreed to", "subject:record:event id", "compact", ("consent.v1.json",), STRUCTURED
     ),
+    "policies": _Channel(
+        "Policy packs, signed; a tombstone takes one out of force", "name:version", "compact", ("pack.json",), _JSON
+    ),
     "registry": _Channel(
         "Services, parties, agreements and orders", "name:version", "compact", ("registry.json",), _JSON
     ),

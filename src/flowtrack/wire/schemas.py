@@ -27,8 +27,10 @@ from flowtrack.domain.decision import (
 from flowtrack.domain.event import REQUIRED, SERVICE_SOURCE, TYPES, Event
 from flowtrack.domain.names import Kind, Method
 from flowtrack.domain.registry import RegistryDocument
+from flowtrack.policy.source import PackDocument
 from flowtrack.wire.asyncapi import document as asyncapi
 from flowtrack.wire.derive import json_name, models_in
+from flowtrack.wire.openlineage import facet_schemas
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -36,6 +38,7 @@ MODELS: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "consent.v1": (ConsentRecord, "Consent record"),
     "usage-policy": (UsagePolicy, "Usage policy"),
     "registry": (RegistryDocument, "Registry document"),
+    "pack": (PackDocument, "Policy pack"),
     "decision": (Decision, "Decision"),
     "situation": (SituationDefinition, "Situation"),
     "marker": (Marker, "Marker of late knowledge"),
@@ -61,8 +64,9 @@ def generate() -> dict[str, Schema]:
 
 def write(folder: Path) -> None:
     """Write every document into the folder, in an order that makes differences readable."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, document in generate().items():
+    facets = {f"openlineage/{name}": schema for name, schema in facet_schemas().items()}
+    for name, document in {**generate(), **facets}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)
         (folder / name).write_text(f"{text}\n", encoding="utf-8")
 

@@ -1,0 +1,74 @@
+"""What `flowtrack export` writes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from flowtrack.apps.answer_forms import opened
+from flowtrack.apps.answer_tables import about_parts
+from flowtrack.apps.ask_families import who_asks
+from flowtrack.apps.ledger import open_ledger
+from flowtrack.apps.ledger_packs import packs_of
+from flowtrack.apps.questions import instant
+from flowtrack.apps.screen import Screen
+from flowtrack.apps.tracing import pseudonym
+from flowtrack.audit.exports import flows_of, states_of
+from flowtrack.audit.ledger import Ledger
+from flowtrack.audit.trail import Trail, TrailAnswer
+from flowtrack.wire.dpv import consent_records
+from flowtrack.wire.openlineage import run_events
+from flowtrack.wire.prov import prov_document
+
+Written = Callable[[Ledger, TrailAnswer], Iterator[str]]
+"""Gives the lines of an export."""
+
+
+def export(
+    subject: str, written: Written, data_dir: Path, *, as_of: str, known_at: str, why: str, output: Path | None
+) -> None:
+    """Ask for a subject's trail, and write it; on standard error it is said how complete it is.
+
+    Raises:
+        ConfigurationError: the subject is no pseudonym, an instant is none, or the file cannot be written.
+        StoreError: there is no ledger, or it does not answer.
+    """
+    question = Trail(
+        subject=pseudonym(subject), as_of=instant("--as-of", as_of), known_at=instant("--known-at", known_at)
+    )
+    with open_ledger(data_dir) as ledger, opened(output) as file:
+        trail = ledger.ask(question, asker=who_asks(question, why))
+        for line in written(ledger, trail):
+            file.write(line + "\n")
+    Screen(sys.stderr).show(*about_parts(trail.about))
+
+
+def as_openlineage(_: Ledger, trail: TrailAnswer) -> Iterator[str]:
+    """Give OpenLineage run events, one a line."""
+    return (_line(event) for event in run_events(flows_of(trail)))
+
+
+def as_prov(_: Ledger, trail: TrailAnswer) -> Iterator[str]:
+    """Give the PROV-JSON document."""
+    yield json.dumps(prov_document(_subject_of(trail), flows_of(trail)), indent=2, ensure_ascii=False)
+
+
+def as_dpv(controller: str) -> Written:
+    """Give what gives the JSON-LD document of consents that a controller asked for."""
+
+    def written(ledger: Ledger, trail: TrailAnswer) -> Iterator[str]:
+        titles = {name: title.en for pack in packs_of(ledger).values() for name, title in pack.titles.items()}
+        document = consent_records(_subject_of(trail), states_of(trail), controller=controller, titles=titles)
+        yield json.dumps(document, indent=2, ensure_ascii=False)
+
+    return written
+
+
+def _subject_of(trail: TrailAnswer) -> str:
+    return str(trail.about.question["subject"])
+
+
+def _line(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
