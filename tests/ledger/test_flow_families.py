@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -12,11 +13,15 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.family import PagedQuestion, Question
+from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
+from flowtrack.domain.facts import Facts, Particulars
+from flowtrack.domain.names import Kind, Method
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
+from flowtrack.tracking.records import Record
 from tests.ledger.conftest import Both, clock
 from tests.ledger.day import START, category, decision, record, subject_of
 from tests.ledger.week import DAY, fill
@@ -40,6 +45,11 @@ QUESTIONS: list[Question[Any]] = [
     Received(category="provided.email", service="service-2"),
     ReceivedSubjects(recipient="party-2"),
     ReceivedSubjects(recipient="acme", category="automatic.ip", service="shop"),
+    Graph(limit=1_000),
+    Graph(service="service-1", verdict="deny"),
+    Graph(category="provided.phone", dataset="dataset-0", purpose="purpose-0"),
+    SubjectGraph(subject=subject_of(3)),
+    SubjectGraph(subject=subject_of(0), category="provided.phone"),
 ]
 
 
@@ -85,6 +95,37 @@ def test_pages_of_families_add_up(ledgers: tuple[Ledger, Ledger]) -> None:
         assert found == whole, question
 
 
+@pytest.mark.embedded
+def test_sums_are_read_instead_of_rows(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole days are answered from projections; rows are read of one subject, or of the party that is asked for."""
+    fill(SinkStore(store))
+    asked: list[tuple[str, dict[str, Any]]] = []
+    rows = Store.rows
+
+    def noted(self: Store, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        asked.append((statement, dict(parameters)))
+        return rows(self, statement, **parameters)
+
+    def noted_named(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
+        asked.append((statement, dict(parameters)))
+        return named(self, statement, **parameters)
+
+    named = Store.named
+    monkeypatch.setattr(Store, "rows", noted)
+    monkeypatch.setattr(Store, "named", noted_named)
+    ledger = ClickHouseLedger(store, clock=clock)
+    for question in QUESTIONS:
+        asked.clear()
+        ledger.ask(question.model_copy(update={"known_at": START.replace(hour=0) + 400 * DAY}), asker=ASKER)
+        for statement, parameters in asked:
+            explained = rows(store, f"EXPLAIN projections = 1, indexes = 1 {statement}", **parameters)
+            plan = "\n".join(line for (line,) in explained)
+            reads = re.findall(r"ReadFromMergeTree \(\w+\.flows\)\n.*\n\W*Parts: (\d+)", plan)
+            narrow = "subject = {subject:UUID}" in statement or "subject FROM flows WHERE kind = 'share'" in statement
+            narrow |= "toString(subject)" in statement  # of a party: its projection, once that is less to read
+            assert narrow or not any(map(int, reads)), (question, statement, plan)
+
+
 def test_a_party_is_told_apart_by_category(both: Both) -> None:
     """What a party received: by category, whose, and who sent it."""
     permitted = category("provided.email")
@@ -103,3 +144,38 @@ def test_a_party_is_told_apart_by_category(both: Both) -> None:
     assert (row.first, row.last, answer.subjects) == (START.date(), START.date(), 2)
     listed = both.ledger.ask(ReceivedSubjects(recipient="acme"), asker=ASKER).rows
     assert [each.subject for each in listed] == sorted(subject_of(number) for number in (1, 2))
+
+
+def _step(number: int, kind: Kind, service: str, **said: Any) -> Record:
+    """An event of one subject: what it says besides its service, to the fields of its decision."""
+    each = decision(number, category("provided.email"), subject=subject_of(1), kind=kind)
+    fields = {"service": service, "recipient": "", "dataset": "", **said}
+    return record(each.model_copy(update=fields), number)
+
+
+def _edges(rows: Any) -> set[tuple[str, str, str]]:
+    return {(edge.source, edge.target, edge.how) for edge in rows}
+
+
+def test_a_graph_says_how_each_edge_is_known(both: Both) -> None:
+    """What events name, what they declare to stem from, and what is inferred where nobody said, are told apart."""
+    partner = Facts(method=Method.RECEIVED, received_from="partner")
+    LedgerWriter(both.store, "run").process(
+        [
+            _step(1, Kind.COLLECT, "shop"),
+            _step(2, Kind.STORE, "shop", dataset="orders"),
+            _step(3, Kind.USE, "mailer", dataset="orders"),
+            _step(4, Kind.SHARE, "mailer", recipient="acme"),
+            _step(5, Kind.USE, "scorer", particulars=Particulars(derived_from=["e-0-3", "gone"])),
+            _step(6, Kind.COLLECT, "hub", facts=partner),
+        ]
+    )
+    named = {("shop", "orders", "named"), ("orders", "mailer", "named"), ("mailer", "acme", "named")}
+    one = both.ledger.ask(SubjectGraph(subject=subject_of(1)), asker=ASKER)
+    ends = {(subject_of(1), "shop", "named"), ("partner", "hub", "named")}
+    assert _edges(one.rows) == named | ends | {("mailer", "scorer", "declared"), ("shop", "mailer", "inferred")}
+    assert one.not_found == 1
+    everybody = both.ledger.ask(Graph(), asker=ASKER)
+    inferred = {(source, target, "inferred") for source in ("hub", "shop") for target in ("mailer", "scorer")}
+    assert _edges(everybody.rows) == named | {("", "shop", "named"), ("", "hub", "named")} | inferred
+    assert ("dataset", "orders") in {(node.kind, node.name) for node in everybody.nodes}

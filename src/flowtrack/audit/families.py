@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from flowtrack.audit.family import Question
+from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
@@ -19,6 +20,8 @@ _ALL: Final[tuple[type[Question[Any]], ...]] = (
     Received,
     ReceivedSubjects,
     Trail,
+    Graph,
+    SubjectGraph,
     Violations,
 )
 FAMILIES: Final[dict[str, type[Question[Any]]]] = {question.family: question for question in _ALL}

@@ -12,12 +12,14 @@ from typing import Any, Final, TypeVar, cast
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
+from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.questions import TwoTimes
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
 from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
 from flowtrack.domain.instants import from_us, instant_us
+from flowtrack.testing.graph import graph, subject_graph
 from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.received import received, received_subjects
 from flowtrack.testing.trail import trail
@@ -117,5 +119,7 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], An
     Received: received,
     ReceivedSubjects: received_subjects,
     Trail: trail,
+    Graph: graph,
+    SubjectGraph: subject_graph,
     Violations: violations,
 }

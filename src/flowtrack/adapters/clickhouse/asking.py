@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar, cast
 
 from flowtrack.adapters.clickhouse import statements as sql
 from flowtrack.adapters.clickhouse.completeness import completeness
+from flowtrack.adapters.clickhouse.graph import graph, subject_graph
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.received import received, received_subjects
 from flowtrack.adapters.clickhouse.store import Store
@@ -16,6 +17,7 @@ from flowtrack.adapters.clickhouse.violations import violations
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.cursors import pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
+from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
@@ -28,6 +30,8 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], A
     Received: received,
     ReceivedSubjects: received_subjects,
     Trail: trail,
+    Graph: graph,
+    SubjectGraph: subject_graph,
     Violations: violations,
 }
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flowtrack.adapters.clickhouse.times import Times
 
-_SIGNED = "SELECT {columns}, sum(sign) AS flows FROM flows WHERE {when} AND {where} GROUP BY {names}"
+_SIGNED = "SELECT {columns}, {plus}sum(sign) AS flows FROM flows WHERE {when} AND {where} GROUP BY {names}"
 
 
 class Filters(NamedTuple):
@@ -31,16 +31,19 @@ def filters_of(question: object, columns: Mapping[str, str], also: str = "1") ->
     return Filters(" AND ".join([also, *conditions]), given)
 
 
-def standing(columns: str, times: Times, where: str = "1") -> str:
+def standing(columns: str | Sequence[str], times: Times, where: str = "1") -> str:
     """A statement that gives columns and the flows that stand with them, from the projection `daily` where it can.
 
     Args:
-        columns: of that projection, as they stand in SQL; an expression has a name (`toDate(happened_at) AS day`).
+        columns: of that projection, as they stand in SQL; an expression has a name (`toDate(happened_at) AS day`), and
+            one with a comma needs columns one by one.
         times: of the question.
         where: a condition on such columns, of fixed text.
     """
-    names = ", ".join(column.rpartition(" AS ")[2] for column in columns.split(", "))
+    listed = columns.split(", ") if isinstance(columns, str) else columns
+    names = ", ".join(column.rpartition(" AS ")[2] for column in listed)
     parts = " UNION ALL ".join(
-        _SIGNED.format(columns=columns, names=names, when=when, where=where) for when in times.parts
+        _SIGNED.format(columns=", ".join(listed), plus=plus, names=names, when=when, where=where)
+        for plus, when in times.signed
     )
     return f"SELECT {names}, sum(flows) AS flows FROM ({parts}) GROUP BY {names} HAVING flows > 0"  # noqa: S608 - fixed texts

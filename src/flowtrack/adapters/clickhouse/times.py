@@ -35,6 +35,9 @@ class Times(NamedTuple):
     ends: str
     """The rest of it; empty where whole days are all."""
     parameters: dict[str, int | str]
+    signed: tuple[tuple[str, str], ...]
+    """`+` or `-` with a condition each, for sums of signs: the day of `known_at` counts whole, and what was recorded on
+    it later is taken off again.  Of a `known_at` of just now that is next to nothing, so hardly any row is read."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -54,16 +57,30 @@ def times_of(question: Period | TwoTimes) -> Times:
     bounds = {"since": since, "until": until, "known": known}
     given = {name: instant_us(moment) for name, moment in bounds.items() if moment is not None}
     exact = " AND ".join(_EXACT[name] for name in given) or _ALWAYS
-    days, ends, parameters = [], [], dict[str, int | str](given)
+    days, ends, parameters = {}, {}, dict[str, int | str](given)
     for name, column, sign in _bounds(given):
         day, within = divmod(given[name], DAY_US)
         parameters[f"{name}_day"] = (_EPOCH + timedelta(days=day)).isoformat()
         parameter = f"{{{name}_day:Date}}"
-        days.append(f"{column} {sign}{'' if within or sign == '<' else '='} {parameter}")
+        days[name] = f"{column} {sign}{'' if within or sign == '<' else '='} {parameter}"
         if within:
-            ends.append(f"{column} = {parameter}")
-    rest = f"({' OR '.join(ends)}) AND {exact}" if ends else ""
-    return Times(exact, " AND ".join(days) or _ALWAYS, rest, parameters)
+            ends[name] = f"{column} = {parameter}"
+    rest = f"({' OR '.join(ends.values())}) AND {exact}" if ends else ""
+    return Times(exact, " AND ".join(days.values()) or _ALWAYS, rest, parameters, _signed(exact, days, ends))
+
+
+def _signed(exact: str, days: dict[str, str], ends: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    if "known" not in ends:
+        whole = " AND ".join(days.values()) or _ALWAYS
+        return (("+", whole), *((("+", f"({' OR '.join(ends.values())}) AND {exact}"),) if ends else ()))
+    happened = [condition for name, condition in days.items() if name != "known"]
+    of_day = f"{_RECORDED} = {{known_day:Date}}"
+    found = [
+        ("+", " AND ".join([*happened, f"{_RECORDED} <= {{known_day:Date}}"])),
+        ("-", " AND ".join([*happened, of_day, f"NOT ({_EXACT['known']})"])),
+    ]
+    at_ends = " OR ".join(condition for name, condition in ends.items() if name != "known")
+    return (*found, *((("+", f"({at_ends}) AND {exact}"),) if at_ends else ()))
 
 
 def _bounds(given: dict[str, int]) -> Iterator[tuple[str, str, str]]:
