@@ -42,14 +42,14 @@ QUESTIONS: list[Question[Any]] = [
     Received(limit=1_000),
     Received(recipient="party-2"),
     Received(recipient="nobody"),
-    Received(category="provided.email", service="service-2"),
+    Received(category="provided", service="service-2"),
     ReceivedSubjects(recipient="party-2"),
     ReceivedSubjects(recipient="acme", category="automatic.ip", service="shop"),
     Graph(limit=1_000),
     Graph(service="service-1", verdict="deny"),
     Graph(category="provided.phone", dataset="dataset-0", purpose="purpose-0"),
     SubjectGraph(subject=subject_of(3)),
-    SubjectGraph(subject=subject_of(0), category="provided.phone"),
+    SubjectGraph(subject=subject_of(0), category="provided"),
 ]
 
 

@@ -92,6 +92,7 @@ class Graph(PagedQuestion[GraphAnswer]):
     recipient: Name | None = None
     dataset: Name | None = None
     category: Name | None = None
+    """Only this one, and what hangs under it by name."""
     purpose: Name | None = None
     verdict: Name | None = None
 
@@ -120,6 +121,7 @@ class SubjectGraph(SubjectQuestion[SubjectGraphAnswer]):
     roles: ClassVar[frozenset[Role]] = DESKS
 
     category: Name | None = None
+    """Only this one, and what hangs under it by name."""
 
 
 Place = tuple[NodeKind, str]

@@ -56,6 +56,7 @@ class Received(PagedQuestion[ReceivedAnswer]):
 
     recipient: Name | None = None
     category: Name | None = None
+    """Only this one, and what hangs under it by name."""
     service: Name | None = None
     """Only what this service sent."""
 
@@ -88,5 +89,6 @@ class ReceivedSubjects(PagedQuestion[RecipientAnswer]):
 
     recipient: Name
     category: Name | None = None
+    """Only this one, and what hangs under it by name."""
     service: Name | None = None
     """Only what this service sent."""

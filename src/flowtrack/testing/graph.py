@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 
+from flowtrack.audit.categories import under
 from flowtrack.audit.family import About
 from flowtrack.audit.graph import Graph, GraphAnswer, SubjectGraph, SubjectGraphAnswer, nodes_of
 from flowtrack.audit.graph_subject import Flow, subject_edges
@@ -14,14 +15,17 @@ from flowtrack.domain.instants import instant_us
 from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.view import View, day_of, verdicts
 
-_FILTERS = ("service", "recipient", "dataset", "category", "purpose", "verdict")
+_FILTERS = ("service", "recipient", "dataset", "purpose", "verdict")
 _MOVING = frozenset({"collect", "use", "share", "store"})
 
 
 def graph(view: View, question: Graph, about: About) -> GraphAnswer:
     """Give a page of the whole graph."""
     asked = [
-        row for row in view.flows(question) if all(getattr(question, name) in {None, row[name]} for name in _FILTERS)
+        row
+        for row in view.flows(question)
+        if under(row["category"], question.category)
+        and all(getattr(question, name) in {None, row[name]} for name in _FILTERS)
     ]
     everything = view.flows(question.model_copy(update={"since": None}))
     sources = [
@@ -41,7 +45,7 @@ def subject_graph(view: View, question: SubjectGraph, about: About) -> SubjectGr
     edges, not_found = subject_edges(
         question.subject,
         [_flow(row) for row in rows if row["subject"] == question.subject and row["kind"] in _MOVING],
-        lambda flow: question.category in {None, flow.category} and flow.at_us >= since_us,
+        lambda flow: under(flow.category, question.category) and flow.at_us >= since_us,
     )
     return SubjectGraphAnswer(about=about, rows=edges, nodes=nodes_of(edges), not_found=not_found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date
 
+from flowtrack.audit.categories import under
 from flowtrack.audit.cursors import cursor_of, key_of
 from flowtrack.audit.family import About
 from flowtrack.audit.received import (
@@ -63,7 +64,7 @@ def _shares(view: View, question: Received | ReceivedSubjects) -> list[Row]:
         for row in view.flows(question)
         if row["kind"] == "share"
         and question.recipient in {None, row["recipient"]}
-        and question.category in {None, row["category"]}
+        and under(row["category"], question.category)
         and question.service in {None, row["service"]}
     ]
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
+from flowtrack.audit.categories import under
 from flowtrack.audit.family import About
 from flowtrack.audit.trail import (
     Trail,
@@ -42,11 +43,6 @@ def trail(view: View, question: Trail, about: About) -> TrailAnswer:
     ends = [moment for moment in (question.as_of, question.until) if moment is not None]
     consents = consents_of(view, question.subject, min(ends, default=None), question.known_at)
     return TrailAnswer(about=about.judged_by(**versions_of(rows)), rows=rows, consents=consents)
-
-
-def under(category: str, root: str | None) -> bool:
-    """Whether a category is this one, or hangs under it by name."""
-    return root is None or category == root or category.startswith(f"{root}.")
 
 
 def by_event(flows: Iterable[Row]) -> list[list[Row]]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import filters_of, standing
 from flowtrack.adapters.clickhouse.times import times_of
+from flowtrack.audit.categories import under
 from flowtrack.audit.family import About
 from flowtrack.audit.graph import Graph, GraphAnswer, SubjectGraph, SubjectGraphAnswer, nodes_of
 from flowtrack.audit.graph_subject import Flow, subject_edges
@@ -68,7 +69,7 @@ def subject_graph(store: Store, question: SubjectGraph, about: About) -> Subject
     edges, not_found = subject_edges(
         question.subject,
         map(_flow, rows),
-        lambda flow: question.category in {None, flow.category} and (since_us is None or flow.at_us >= since_us),
+        lambda flow: under(flow.category, question.category) and (since_us is None or flow.at_us >= since_us),
     )
     return SubjectGraphAnswer(about=about, rows=edges, nodes=nodes_of(edges), not_found=not_found)
 

@@ -27,8 +27,14 @@ def filters_of(question: object, columns: Mapping[str, str], also: str = "1") ->
         also: a further condition, of fixed text.
     """
     given = {name: value for name in columns if (value := getattr(question, name)) is not None}
-    conditions = [f"{columns[name]} = {{{name}:String}}" for name in given]
+    conditions = [_condition(name, columns[name]) for name in given]
     return Filters(" AND ".join([also, *conditions]), given)
+
+
+def _condition(name: str, column: str) -> str:
+    """That a column has the value of a parameter; of categories, also what hangs under it by name."""
+    same = f"{column} = {{{name}:String}}"
+    return f"({same} OR startsWith({column}, concat({{{name}:String}}, '.')))" if name == "category" else same
 
 
 def standing(columns: str | Sequence[str], times: Times, where: str = "1") -> str:
