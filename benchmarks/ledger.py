@@ -28,7 +28,8 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.coverage import cover
-from flowtrack.audit.questions import Books, Overview, Period, Reach
+from flowtrack.audit.overview import Overview
+from flowtrack.audit.questions import Books, Period, Reach
 from flowtrack.audit.received import Received
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
@@ -124,10 +125,10 @@ def _questions(store: Store, ledger: ClickHouseLedger, tiny: bool) -> Iterator[t
     every = 1 if tiny else 97
     subjects = iter([row[0].hex for row in store.rows(statement, every=every, limit=2 * _TRAILS)] * 10)
     yield "trail", lambda: ledger.ask(Trail(subject=next(subjects)), asker=_ASKER)
-    yield "overview", lambda: ledger.overview(Overview())
+    yield "overview", lambda: ledger.ask(Overview(), asker=_ASKER)
     midday = START + timedelta(days=DAYS // 2, hours=12)
-    yield "overview as of a midday", lambda: ledger.overview(Overview(as_of=midday))
-    parties = ledger.overview(Overview(parties_max=500)).parties
+    yield "overview as of a midday", lambda: ledger.ask(Overview(as_of=midday), asker=_ASKER)
+    parties = ledger.ask(Overview(parties_max=500), asker=_ASKER).parties
     heavy, middling = parties[0].recipient, parties[len(parties) // 2].recipient
     yield "who received: the heaviest party", lambda: ledger.ask(Received(recipient=heavy), asker=_ASKER)
     yield "who received: a middling party", lambda: ledger.ask(Received(recipient=middling), asker=_ASKER)

@@ -10,7 +10,7 @@ import pytest
 from flowtrack.adapters.http.client import LedgerClient
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.apps.ports import free_port
-from flowtrack.audit.questions import Overview
+from flowtrack.audit.overview import Overview
 from flowtrack.audit.trail import Trail
 from flowtrack.errors import StoreError
 from flowtrack.testing.ledger import MemoryLedger
@@ -67,4 +67,4 @@ def test_a_sink_judges_anew_by_rules_that_it_reads_itself(kafka: KafkaSettings, 
         wait_until((tmp_path / "ready").exists, "the sink is ready")
         publish(kafka, [*control, *pipeline.log])
         wait_until(lambda: verdicts(ledger) == expected, "the trails are those of the ledger in memory")
-        assert ledger.overview(Overview()).flows == len(expected)
+        assert ledger.ask(Overview(), asker=ASKER).flows == len(expected)

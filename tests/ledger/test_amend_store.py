@@ -12,7 +12,7 @@ from flowtrack.adapters.clickhouse.amend import LedgerAmendments
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
-from flowtrack.audit.questions import Overview
+from flowtrack.audit.overview import Overview
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.instants import instant_us
 from flowtrack.domain.names import RecordState
@@ -70,9 +70,9 @@ def test_answers_say_how_far_they_are_complete_while_something_is_judged_anew(st
         pipeline.check(more_events(6, 3, 100))
         pipeline.sink()
         assert pipeline.writer.pending
-        meanwhile = ledger.overview(Overview()).completeness.complete_up_to
+        meanwhile = ledger.ask(Overview(), asker=ASKER).about.completeness.complete_up_to
         pipeline.settle()
-        settled = ledger.overview(Overview()).completeness.complete_up_to
+        settled = ledger.ask(Overview(), asker=ASKER).about.completeness.complete_up_to
         assert meanwhile is not None
         assert settled is not None
         assert instant_us(meanwhile) < learned_ms * 1_000 <= instant_us(settled)

@@ -13,7 +13,8 @@ from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.copies import BackUp, BackupAnswer
 from flowtrack.audit.erasure import Erase
-from flowtrack.audit.questions import Books, Overview
+from flowtrack.audit.overview import Overview
+from flowtrack.audit.questions import Books
 from flowtrack.audit.trail import Trail
 from flowtrack.errors import StoreError
 from tests.ledger.conftest import ASKER, clock
@@ -52,7 +53,7 @@ def test_what_is_put_back_is_what_there_was(store: Store, target: Path, taken: B
     answer = keeper_of(elsewhere).put_back(target, [], asker="ops")
     assert (answer.rows, answer.complete_up_to) == (taken.rows, taken.complete_up_to)
     before, after = (ClickHouseLedger(each, clock=clock) for each in (store, elsewhere))
-    assert after.overview(Overview()) == before.overview(Overview())
+    assert after.ask(Overview(), asker=ASKER) == before.ask(Overview(), asker=ASKER)
     assert after.books(Books()) == before.books(Books())
     assert after.ask(Trail(subject=WHO), asker=ASKER) == before.ask(Trail(subject=WHO), asker=ASKER)
     rows = elsewhere.rows("SELECT count() FROM flows")

@@ -16,7 +16,8 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.ledger import Ledger
-from flowtrack.audit.questions import Books, Coverage, Overview
+from flowtrack.audit.overview import Overview
+from flowtrack.audit.questions import Books, Coverage
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.names import Kind, Verdict, worst
 from flowtrack.testing.ledger import MemoryLedger
@@ -211,7 +212,7 @@ def told(model: Model, question: Question) -> dict[str, Any]:
 def asked(ledger: Ledger, question: Question) -> dict[str, Any]:
     """What a ledger answers, in the model's words."""
     times = {"as_of": question.as_of, "known_at": question.known_at}
-    overview, coverage = ledger.overview(Overview(**times)), ledger.coverage(Coverage(**times))
+    overview, coverage = ledger.ask(Overview(**times), asker=ASKER), ledger.coverage(Coverage(**times))
     trails = {}
     for number in range(3):
         subject = subject_of(number)
@@ -299,6 +300,6 @@ def answered(pipeline: Pipeline, question: Question) -> list[Any]:
     ledger, times = pipeline.store, {"as_of": question.as_of, "known_at": question.known_at}
     assert isinstance(ledger, MemoryLedger)
     trails = [ledger.ask(Trail(subject=subject, **times), asker=ASKER) for subject in world.SUBJECTS]
-    counted = [ledger.overview(Overview(**times)), ledger.coverage(Coverage(**times))]
+    counted = [ledger.ask(Overview(**times), asker=ASKER), ledger.coverage(Coverage(**times))]
     left_out = {"about", "completeness"}
     return [each.model_dump(exclude=left_out) for each in (*trails, *counted)]

@@ -9,8 +9,10 @@ import pytest
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.ledger import Ledger
-from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview
+from flowtrack.audit.overview import Overview
+from flowtrack.audit.questions import Books, Coverage, DeadLetterList
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.names import Verdict
 from flowtrack.testing.ledger import MemoryLedger
@@ -28,10 +30,10 @@ def answers(ledger: Ledger) -> dict[str, object]:
     return {
         "trails": [ledger.ask(Trail(subject=subject_of(n)), asker=ASKER) for n in range(6)],
         "trail then": ledger.ask(Trail(subject=SUBJECT, as_of=noon, known_at=known), asker=ASKER),
-        "overview": ledger.overview(Overview()),
-        "overview then": ledger.overview(Overview(as_of=noon, known_at=known)),
-        "alerts": ledger.alerts(AlertList()),
-        "open alerts": ledger.alerts(AlertList(state="open")),
+        "overview": ledger.ask(Overview(), asker=ASKER),
+        "overview then": ledger.ask(Overview(as_of=noon, known_at=known), asker=ASKER),
+        "alerts": ledger.ask(Alerts(), asker=ASKER),
+        "open alerts": ledger.ask(Alerts(state="open"), asker=ASKER),
         "coverage": ledger.coverage(Coverage()),
         "coverage then": ledger.coverage(Coverage(as_of=noon)),
         "books": ledger.books(Books()),
@@ -51,7 +53,7 @@ def test_both_ledgers_give_the_same_answers(store: Store) -> None:
     real, expected = answers(ClickHouseLedger(store, clock=clock)), answers(memory)
     for name, answer in expected.items():
         assert real[name] == answer, name
-    assert memory.overview(Overview()).events > 100
+    assert (memory.ask(Overview(), asker=ASKER).events or 0) > 100
 
 
 def test_a_trail_carries_what_was_decided_and_why(both: Both) -> None:
@@ -83,7 +85,7 @@ def test_a_trail_can_be_asked_as_it_was_known(both: Both) -> None:
     before = both.ledger.ask(Trail(subject=SUBJECT, known_at=then), asker=ASKER).rows
     assert [(step.verdict, step.categories[0].revision) for step in now] == [("permit", 1)]
     assert [(step.verdict, step.categories[0].revision) for step in before] == [("deny", 0)]
-    assert both.ledger.overview(Overview()).flows == 1
+    assert both.ledger.ask(Overview(), asker=ASKER).flows == 1
     assert both.ledger.books(Books()).partitions[0].repeated_rows == 0
 
 
@@ -165,6 +167,6 @@ def test_an_answer_says_how_far_the_ledger_lags(store: Store, lag: object, known
     """The lag stands in each answer where it is known, and is said to be unknown where not."""
     LedgerWriter(SinkStore(store), "run").process(a_day(20))
     ledger = ClickHouseLedger(store, clock=clock, lag=lag)  # type: ignore[arg-type]  # functions of no arguments
-    completeness = ledger.overview(Overview()).completeness
+    completeness = ledger.ask(Overview(), asker=ASKER).about.completeness
     assert completeness.lag_records == known
     assert completeness.complete_up_to is not None

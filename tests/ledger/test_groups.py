@@ -12,11 +12,11 @@ from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.groups import OrphansAnswer, ReachAnswer, SituationsAnswer
 from flowtrack.audit.ledger import Ledger
+from flowtrack.audit.overview import Overview
 from flowtrack.audit.questions import (
     Changed,
     Coverage,
     Orphans,
-    Overview,
     Period,
     Reach,
     Shapes,
@@ -28,7 +28,7 @@ from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.records import Record
 from flowtrack.tracking.rows import FLOWS, block_of, flow_rows
-from tests.ledger.conftest import Both, clock
+from tests.ledger.conftest import ASKER, Both, clock
 from tests.ledger.day import PACK, START, category, decision, record, subject_of
 from tests.ledger.week import INSTANTS, fill
 
@@ -99,7 +99,7 @@ def test_both_ledgers_count_alike(ledgers: tuple[Ledger, Ledger]) -> None:
     real, expected = ledgers
     for as_of, known_at in product(INSTANTS, INSTANTS):
         times = {"as_of": as_of, "known_at": known_at}
-        assert real.overview(Overview(**times)) == expected.overview(Overview(**times)), times
+        assert real.ask(Overview(**times), asker=ASKER) == expected.ask(Overview(**times), asker=ASKER), times
         assert real.coverage(Coverage(**times)) == expected.coverage(Coverage(**times)), times
         for start, name in (("dataset", "dataset-0"), ("service", "service-1"), ("recipient", "party-2")):
             reach = Reach(**times, start=start, name=name, since=START + timedelta(hours=7))

@@ -11,8 +11,10 @@ from prometheus_client import CollectorRegistry, Counter
 from flowtrack.adapters.http.client import LedgerClient
 from flowtrack.adapters.http.server import LoopbackServer
 from flowtrack.adapters.http.service import build_app
-from flowtrack.audit.answers import OverviewAnswer
-from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview
+from flowtrack.audit.alerts import Alerts
+from flowtrack.audit.answers import CoverageAnswer
+from flowtrack.audit.overview import Overview
+from flowtrack.audit.questions import Books, Coverage, DeadLetterList
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.consent import ConsentRecord
 from flowtrack.errors import RuntimeStateError, StoreError
@@ -27,7 +29,7 @@ SUBJECT = subject_of(2)
 class BrokenLedger(MemoryLedger):
     """A ledger whose store is away."""
 
-    def overview(self, question: Overview) -> OverviewAnswer:  # noqa: ARG002 - the protocol's
+    def coverage(self, question: Coverage) -> CoverageAnswer:  # noqa: ARG002 - the protocol's
         """Fail."""
         raise StoreError("the store does not answer", where="here", help="start it")
 
@@ -59,9 +61,9 @@ def test_answers_come_over_http_as_they_are(ledger: MemoryLedger, url: str) -> N
     trail = Trail(subject=SUBJECT, as_of=START.replace(minute=1), known_at=START.replace(year=2027))
     with LedgerClient(url) as client:
         assert client.ask(trail, asker=ASKER) == ledger.ask(trail, asker=ASKER)
-        assert client.overview(Overview(as_of=START)) == ledger.overview(Overview(as_of=START))
-        assert client.overview(Overview()) == ledger.overview(Overview())
-        assert client.alerts(AlertList(state="open")) == ledger.alerts(AlertList(state="open"))
+        assert client.ask(Overview(as_of=START), asker=ASKER) == ledger.ask(Overview(as_of=START), asker=ASKER)
+        assert client.ask(Overview(), asker=ASKER) == ledger.ask(Overview(), asker=ASKER)
+        assert client.ask(Alerts(state="open"), asker=ASKER) == ledger.ask(Alerts(state="open"), asker=ASKER)
         assert client.coverage(Coverage()) == ledger.coverage(Coverage())
         assert client.books(Books(holes_max=3)) == ledger.books(Books(holes_max=3))
         assert client.dead_letters(DeadLetterList(limit=2)) == ledger.dead_letters(DeadLetterList(limit=2))
@@ -84,7 +86,7 @@ def test_a_wrong_question_is_refused_without_its_value(url: str) -> None:
     assert answer.status_code == 400
     assert "subject" in answer.json()["error"]
     assert "jane" not in answer.text
-    assert httpx.get(f"{url}/overview", params={"as_of": "yesterday"}).status_code == 422
+    assert httpx.get(f"{url}/coverage", params={"as_of": "yesterday"}).status_code == 422
 
 
 def test_only_requests_for_this_machine_are_answered(url: str) -> None:
@@ -114,7 +116,7 @@ def test_an_error_of_the_store_reaches_who_asked() -> None:
     LedgerWriter(ledger, "run").process(a_day(60))
     with LoopbackServer(build_app(ledger), 0) as server, LedgerClient(server.url) as client:
         with pytest.raises(StoreError, match="does not answer") as refused:
-            client.overview(Overview())
+            client.coverage(Coverage())
         with pytest.raises(StoreError):
             list(client.consents_all())
     assert (refused.value.where, refused.value.help) == ("here", "start it")

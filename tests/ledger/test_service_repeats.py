@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flowtrack.audit.questions import Books, Overview
+from flowtrack.audit.overview import Overview
+from flowtrack.audit.questions import Books
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.decision import Decision
 from flowtrack.tracking.intent import Intent
@@ -33,7 +34,7 @@ def test_a_repeat_counts_once_and_is_in_the_books(both: Both, batches: list[list
     writer = LedgerWriter(both.store, "run")
     for number, batch in enumerate(batches):
         writer.work(batch, Intent(f"batch-{number}", 0))
-    assert both.ledger.overview(Overview()).flows == 1
+    assert both.ledger.ask(Overview(), asker=ASKER).flows == 1
     assert [event.offset for event in both.ledger.ask(Trail(subject=SUBJECT), asker=ASKER).rows] == [0]
     (part,) = both.ledger.books(Books()).partitions
     assert (part.judged, part.missing, part.repeated_rows) == (2, 0, 0)
@@ -50,14 +51,14 @@ def test_a_repeat_counts_once_and_is_in_the_books(both: Both, batches: list[list
 def test_what_is_no_repeat_counts(both: Both, other: Record) -> None:
     """Another id, another service's event, or one that the checker vouches for."""
     LedgerWriter(both.store, "run").work([FIRST, other], Intent("batch", 0))
-    assert both.ledger.overview(Overview()).flows == 2
+    assert both.ledger.ask(Overview(), asker=ASKER).flows == 2
 
 
 def test_the_first_of_its_kind_counts_also_when_it_is_suspect(both: Both) -> None:
     """After a takeover everything is suspect: what nothing came before is no repeat."""
     suspect = published(0, "a", suspect=True)
     LedgerWriter(both.store, "run").work([suspect, REPEAT, published(2, "a", suspect=True)], Intent("batch", 0))
-    assert both.ledger.overview(Overview()).flows == 1
+    assert both.ledger.ask(Overview(), asker=ASKER).flows == 1
 
 
 def test_a_share_that_is_redone_decides_the_same(both: Both) -> None:
@@ -68,6 +69,6 @@ def test_a_share_that_is_redone_decides_the_same(both: Both) -> None:
     late = [published(3, "c", suspect=True), published(4, "c", suspect=True)]
     LedgerWriter(both.store, "third").redo(0, late, Intent("batch-2", 0))
     LedgerWriter(both.store, "fourth").redo(0, late, Intent("batch-2", 0))
-    assert both.ledger.overview(Overview()).flows == 2
+    assert both.ledger.ask(Overview(), asker=ASKER).flows == 2
     (part,) = both.ledger.books(Books()).partitions
     assert (part.judged, part.repeated_rows) == (4, 0)

@@ -11,8 +11,13 @@ import pytest
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.sums import standing
+from flowtrack.adapters.clickhouse.times import times_of
+from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.ledger import Ledger
+from flowtrack.audit.overview import Overview
+from flowtrack.audit.questions import Period
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.names import Kind
 from flowtrack.testing.ledger import MemoryLedger
@@ -96,3 +101,53 @@ def test_a_consent_is_on_the_trail_before_anything_else_happens(store: Store) ->
     whole = ClickHouseLedger(store, clock=clock).ask(Trail(subject=SUBJECT), asker=ASKER)
     assert whole == memory.ask(Trail(subject=SUBJECT), asker=ASKER)
     assert "r-0" in {each.record for each in whole.consents}
+
+
+def test_overviews_are_those_of_the_memory(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
+    """Counts by day, kind, category, service and stream, with every filter; what tables leave out is counted."""
+    filters: list[dict[str, Any]] = [
+        {},
+        {"service": "desk"},
+        {"recipient": "acme"},
+        {"category": "automatic.ip", "purpose": "protection.fraud"},
+        {"services_max": 1, "parties_max": 2, "streams_max": 3},
+    ]
+    found = same(ledger, expected, Overview, *filters)
+    whole, short = found[0], found[4 * len(TIMES)]
+    assert sum(row.flows for row in whole.rows) == whole.flows == sum(each.flows for each in whole.by_category)
+    assert sum(each.flows for each in whole.streams) == sum(row.flows for row in whole.rows if row.kind == "share")
+    for name in ("services", "parties", "streams"):
+        kept, rest = getattr(short, name), getattr(short, f"{name}_rest")
+        assert rest.count == len(getattr(whole, name)) - len(kept) > 0
+        assert rest.flows == sum(each.flows for each in getattr(whole, name)) - sum(each.flows for each in kept)
+    assert (whole.events or 0) > 100
+    assert found[len(TIMES)].events is None
+
+
+@pytest.mark.embedded
+def test_an_overview_of_whole_days_reads_sums(ledger: ClickHouseLedger, store: Store) -> None:
+    """The statement behind an overview by day is answered from the projection, not from rows."""
+    asked = standing("toDate(happened_at) AS day, kind, verdict", times_of(Period(since=START.replace(hour=0))))
+    plan = store.rows(f"EXPLAIN projections = 1 {asked}", since_day="2026-03-02", since=0)
+    assert any("daily" in line for (line,) in plan), plan
+    assert ledger.ask(Overview(), asker=ASKER).flows
+
+
+def test_alerts_are_those_of_the_memory(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
+    """Alerts in their latest state with every filter, in pages, and the history of one."""
+    one = "0123456789abcdef"
+    filters: list[dict[str, Any]] = [
+        {},
+        {"state": "open"},
+        {"severity": "high"},
+        {"identity": one},
+        {"service": "shop"},
+        {"limit": 1},
+    ]
+    found = same(ledger, expected, Alerts, *filters)
+    history = found[3 * len(TIMES)].history
+    assert [each.count for each in history] == [1, 3]
+    page = found[5 * len(TIMES)]
+    assert (page.about.completeness.left_out, sum(each.alerts for each in page.counts)) == (1, 2)
+    after = page.about.completeness.after
+    assert ledger.ask(Alerts(limit=1, after=after), asker=ASKER).rows == found[0].rows[1:]

@@ -8,7 +8,8 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.migrate import Migration, shipped
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.erasure import Erase
-from flowtrack.audit.questions import Books, Overview
+from flowtrack.audit.overview import Overview
+from flowtrack.audit.questions import Books
 from flowtrack.audit.trail import Trail
 from flowtrack.errors import StoreError
 from tests.ledger.conftest import ASKER, clock
@@ -61,7 +62,7 @@ def test_what_an_earlier_version_wrote_is_still_there_and_answered(old: Store) -
     assert len(trail.rows) == 200
     assert trail.rows[0].categories[0].clauses == ["4.1"]
     assert [consent.record for consent in trail.consents] == ["r-1"]
-    assert ledger.overview(Overview()).flows == 2000
+    assert ledger.ask(Overview(), asker=ASKER).flows == 2000
     (books,) = ledger.books(Books()).partitions
     assert (books.judged, books.missing, books.repeated_rows) == (2000, 0, 0)
 
@@ -84,7 +85,7 @@ def test_a_migration_that_broke_off_on_live_data_is_applied_again(old: Store, mi
     for statement in migration.statements()[:-1] or migration.statements():
         old.command(statement)
     assert old.migrate() == [each.name for each in shipped() if each.number >= migration.number]
-    assert ClickHouseLedger(old, clock=clock).overview(Overview()).flows == 2000
+    assert ClickHouseLedger(old, clock=clock).ask(Overview(), asker=ASKER).flows == 2000
 
 
 def test_a_migration_that_fails_leaves_the_rest_undone(old: Store) -> None:
@@ -94,4 +95,4 @@ def test_a_migration_that_fails_leaves_the_rest_undone(old: Store) -> None:
     with pytest.raises(StoreError):
         old.migrate([*shipped(), broken, after])
     assert old.rows("EXISTS TABLE later") == [(0,)]
-    assert ClickHouseLedger(old, clock=clock).overview(Overview()).flows == 2000
+    assert ClickHouseLedger(old, clock=clock).ask(Overview(), asker=ASKER).flows == 2000

@@ -57,14 +57,6 @@ class Start(StrEnum):
 
 
 @app.command()
-def overview(as_of: AsOf = "", known_at: KnownAt = "", data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
-    """Count all flows: by kind, by category, by who received them."""
-    from flowtrack.apps.asking import overview as run
-
-    run(data_dir, as_of=as_of, known_at=known_at, as_json=json)
-
-
-@app.command()
 def coverage(
     since: Since = "", until: Until = "", known_at: KnownAt = "", data_dir: DataDir = _DATA_DIR, json: Json = False
 ) -> None:

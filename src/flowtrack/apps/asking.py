@@ -11,7 +11,7 @@ from flowtrack.apps.ledger_packs import packs_of
 from flowtrack.apps.questions import completeness_of, instant
 from flowtrack.apps.screen import Lines, Part, Screen, Table
 from flowtrack.audit.coverage import CoverageReport, cover
-from flowtrack.audit.questions import Orphans, Overview, Period, Reach
+from flowtrack.audit.questions import Orphans, Period, Reach
 
 if TYPE_CHECKING:
     from flowtrack.audit.answers import CompleteUpTo
@@ -21,28 +21,6 @@ Rows = list[list[str | int]]
 
 _CELL_NAMES = 4  # so many names in a cell; the JSON has all
 _ROWS = 40
-
-
-def overview(data_dir: Path, *, as_of: str, known_at: str, as_json: bool) -> None:
-    """Show all flows, counted.
-
-    Raises:
-        StoreError: there is no ledger, or it does not answer.
-    """
-    question = Overview(as_of=instant("--as-of", as_of), known_at=instant("--known-at", known_at))
-    with open_ledger(data_dir) as ledger:
-        answer = ledger.overview(question)
-    kinds: Rows = [[each.kind, each.verdict, each.events] for each in answer.by_kind]
-    categories: Rows = [[each.category or "-", each.verdict, each.flows] for each in answer.by_category]
-    parties: Rows = [[each.recipient, each.flows, each.denied] for each in answer.parties]
-    _show(
-        answer,
-        answer.completeness,
-        as_json,
-        Table(f"Events: {answer.events:,}", ["kind", "verdict", "events"], kinds),
-        Table(f"Flows: {answer.flows:,}", ["category", "verdict", "flows"], categories),
-        Table("Who received most", ["recipient", "flows", "denied"], parties),
-    )
 
 
 def coverage(data_dir: Path, *, since: str, until: str, known_at: str, as_json: bool) -> None:

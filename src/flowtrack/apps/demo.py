@@ -32,13 +32,14 @@ from flowtrack.apps.runtime import Runtime
 from flowtrack.apps.screen import Screen, Silent, Steps
 from flowtrack.apps.verdicts import Comparison, Judged, compare
 from flowtrack.apps.worker import WorkerKind
+from flowtrack.audit.family import ROWS_MAX
 from flowtrack.errors import RuntimeStateError
 from flowtrack.tracking.records import Topic
 
 if TYPE_CHECKING:
     from flowtrack.adapters.kafka.settings import KafkaSettings
-    from flowtrack.audit.answers import OverviewAnswer
     from flowtrack.audit.ledger import Ledger
+    from flowtrack.audit.overview import OverviewAnswer
     from flowtrack.sample.day import SampleDay
     from flowtrack.sample.emit import Emitted
     from flowtrack.sample.options import SampleOptions
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 _SETTLE_S = 300.0
 _DRAIN_S = 20.0
-_ALERTS_MAX = 10_000
 _VERDICTS = {"denied": "deny", "indeterminate": "indeterminate"}
 """Verdicts that findings tell of, by what they call them."""
 _TRAIL_EVENTS = range(5, 16)  # of the trail that is shown: enough to see a life, few enough to read
@@ -196,10 +196,12 @@ def settle(runtime: Runtime, steps: _Steps) -> None:
 
 def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> Report:
     """Ask the ledger for everything that is shown."""
-    from flowtrack.audit.questions import AlertList, Overview
+    from flowtrack.audit.alerts import Alerts
+    from flowtrack.audit.overview import Overview
     from flowtrack.audit.trail import Trail
 
-    overview = ledger.overview(Overview())
+    who = asking("demo")
+    overview = ledger.ask(Overview(), asker=who)
     return Report(
         published=Published(
             services=day.options.services,
@@ -209,9 +211,9 @@ def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> 
             bad_messages=emitted.bad_messages,
         ),
         overview=overview,
-        alerts=ledger.alerts(AlertList(limit=_ALERTS_MAX)).alerts,
+        alerts=ledger.ask(Alerts(limit=ROWS_MAX), asker=who).rows,
         comparison=_compared(day.truth, _findings(runtime.kafka), overview),
-        trail=ledger.ask(Trail(subject=_worth_showing(day)), asker=asking("demo")),
+        trail=ledger.ask(Trail(subject=_worth_showing(day)), asker=who),
         books=reconciled(ledger, runtime.kafka),
         texts=clause_texts(),
         seconds={},

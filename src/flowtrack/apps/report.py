@@ -13,7 +13,7 @@ from flowtrack.apps.trails import tree_of
 from flowtrack.apps.verdicts import Comparison
 
 if TYPE_CHECKING:
-    from flowtrack.audit.answers import OverviewAnswer
+    from flowtrack.audit.overview import OverviewAnswer
     from flowtrack.audit.trail import TrailAnswer
     from flowtrack.domain.decision import Alert
     from flowtrack.tracking.reconcile import Reconciliation

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import AwareDatetime, Field
 
-from flowtrack.domain.decision import Alert, DeadLetter
+from flowtrack.domain.decision import DeadLetter
 from flowtrack.domain.model import Contract
 
 
@@ -17,48 +17,6 @@ class CompleteUpTo(Contract):
     """Everything decided by this instant is in the answer; None where the ledger is empty."""
     lag_records: int | None = None
     """Decisions written and not yet in the ledger; None where whoever answers does not know."""
-
-
-class KindCount(Contract):
-    """Events of one kind with one verdict."""
-
-    kind: str
-    verdict: str
-    events: int
-
-
-class CategoryCount(Contract):
-    """Flows (an event and a category) of one category with one verdict."""
-
-    category: str
-    verdict: str
-    flows: int
-
-
-class PartyCount(Contract):
-    """How much one party received; `Received` tells of whom."""
-
-    recipient: str
-    flows: int
-    denied: int
-
-
-class OverviewAnswer(Contract):
-    """All flows, counted."""
-
-    events: int
-    flows: int
-    by_kind: list[KindCount]
-    by_category: list[CategoryCount]
-    parties: list[PartyCount]
-    completeness: CompleteUpTo
-
-
-class AlertAnswer(Contract):
-    """Alerts, the worst and newest first."""
-
-    alerts: list[Alert]
-    completeness: CompleteUpTo
 
 
 class RuleHits(Contract):

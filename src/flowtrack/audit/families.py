@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.family import Question
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.overview import Overview
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
@@ -17,6 +19,8 @@ from flowtrack.domain.model import Contract
 from flowtrack.errors import QuestionError
 
 _ALL: Final[tuple[type[Question[Any]], ...]] = (
+    Alerts,
+    Overview,
     Received,
     ReceivedSubjects,
     Trail,

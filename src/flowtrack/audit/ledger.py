@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from typing import Protocol, TypeVar
 
 from flowtrack.audit.answers import (
-    AlertAnswer,
     BooksAnswer,
     CoverageAnswer,
     DeadLetterAnswer,
     Document,
-    OverviewAnswer,
 )
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import (
@@ -22,12 +20,10 @@ from flowtrack.audit.groups import (
     TouchedAnswer,
 )
 from flowtrack.audit.questions import (
-    AlertList,
     Books,
     Coverage,
     DeadLetterList,
     Orphans,
-    Overview,
     Reach,
     Shapes,
     Situations,
@@ -54,14 +50,6 @@ class Asks(Protocol):
 
 class Ledger(Asks, Protocol):
     """Answers questions; each method raises StoreError when it cannot, and never answers in part without saying so."""
-
-    def overview(self, question: Overview) -> OverviewAnswer:
-        """Count the flows."""
-        ...
-
-    def alerts(self, question: AlertList) -> AlertAnswer:
-        """Give the alerts in their latest state."""
-        ...
 
     def coverage(self, question: Coverage) -> CoverageAnswer:
         """Give how often each rule decided."""

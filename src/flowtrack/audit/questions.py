@@ -23,19 +23,6 @@ class TwoTimes(Contract):
     """Only what the ledger had recorded by this instant."""
 
 
-class Overview(TwoTimes):
-    """All flows, counted."""
-
-    parties_max: Annotated[int, Field(ge=1, le=1_000)] = 20
-
-
-class AlertList(Contract):
-    """Alerts in their latest state."""
-
-    state: Literal["open", "resolved"] | None = None
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 100
-
-
 class Coverage(TwoTimes):
     """How often each rule decided."""
 

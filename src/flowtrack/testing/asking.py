@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
+from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.overview import Overview
 from flowtrack.audit.questions import TwoTimes
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
@@ -21,6 +23,7 @@ from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.testing.graph import graph, subject_graph
 from flowtrack.testing.ledger_tables import Row
+from flowtrack.testing.overview import alerts, overview
 from flowtrack.testing.received import received, received_subjects
 from flowtrack.testing.trail import trail
 from flowtrack.testing.view import Asked, View
@@ -29,7 +32,7 @@ from flowtrack.tracking.draft import Situation
 
 A = TypeVar("A", bound=Answer)
 
-_KNOWN_BY = (tables.FLOWS, tables.CONSENTS, tables.DOCUMENTS)
+_KNOWN_BY = (tables.FLOWS, tables.CONSENTS, tables.DOCUMENTS, tables.ALERTS)
 _ORDERED_BY = ("happened_at", "epoch", "source_partition", "source_offset", "category", "revision")
 
 
@@ -116,6 +119,8 @@ def _violation(row: Row, judgement: Row) -> Violation:
 
 
 _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], Answer]]] = {
+    Alerts: alerts,
+    Overview: overview,
     Received: received,
     ReceivedSubjects: received_subjects,
     Trail: trail,

@@ -8,30 +8,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flowtrack.audit.answers import (
-    AlertAnswer,
     BooksAnswer,
-    CategoryCount,
     CompleteUpTo,
     CoverageAnswer,
     DeadLetterAnswer,
     Document,
-    KindCount,
-    OverviewAnswer,
     PartitionBooks,
-    PartyCount,
     Range,
     RuleHits,
     ranges,
 )
-from flowtrack.audit.questions import AlertList, Books, Coverage, DeadLetterList, Overview, TwoTimes
+from flowtrack.audit.questions import Books, Coverage, DeadLetterList, TwoTimes
 from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord
-from flowtrack.domain.decision import SEVERITIES, Alert, DeadLetter
+from flowtrack.domain.decision import DeadLetter
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.testing.asking import MemoryAsking
 from flowtrack.testing.groups import MemoryGroups
 from flowtrack.testing.ledger_amend import MemoryAmendments
 from flowtrack.testing.ledger_tables import Row
-from flowtrack.testing.trail import by_event, notice_of, scope_of, worst_of
+from flowtrack.testing.trail import notice_of, scope_of
 from flowtrack.testing.view import Asked
 from flowtrack.tracking import rows as tables
 from flowtrack.tracking.records import Topic
@@ -40,7 +35,6 @@ _SAID = (
     *("subject", "record", "event_id", "kind", "state", "valid_from"),
     *("expires", "scope", "notice", "method", "country"),
 )
-_ALERT_FIELDS = tuple(name for name in Alert.model_fields if not name.endswith("_at"))
 
 
 class MemoryLedger(MemoryAmendments, MemoryGroups, MemoryAsking):
@@ -55,51 +49,6 @@ class MemoryLedger(MemoryAmendments, MemoryGroups, MemoryAsking):
         self.audit_log: list[Asked] = []
 
     # ------------------------------------------------------------------------------------------- as auditors' ledger
-
-    def overview(self, question: Overview) -> OverviewAnswer:
-        """Count the flows."""
-        flows = self._flows(question)
-        by_kind = Counter((group[0]["kind"], worst_of(group)) for group in by_event(flows))
-        by_category = Counter((row["category"], row["verdict"]) for row in flows)
-        shares: dict[str, list[Row]] = defaultdict(list)
-        for row in flows:
-            if row["kind"] == "share":
-                shares[row["recipient"]].append(row)
-        parties = [
-            PartyCount(
-                recipient=recipient,
-                flows=len(group),
-                denied=sum(row["verdict"] == "deny" for row in group),
-            )
-            for recipient, group in shares.items()
-        ]
-        return OverviewAnswer(
-            events=by_kind.total(),
-            flows=len(flows),
-            by_kind=[KindCount(kind=kind, verdict=v, events=n) for (kind, v), n in sorted(by_kind.items())],
-            by_category=[CategoryCount(category=c, verdict=v, flows=n) for (c, v), n in sorted(by_category.items())],
-            parties=sorted(parties, key=lambda party: (-party.flows, party.recipient))[: question.parties_max],
-            completeness=self._completeness(),
-        )
-
-    def alerts(self, question: AlertList) -> AlertAnswer:
-        """Give the alerts in their latest state, the worst and newest first."""
-        latest: dict[str, Row] = {}
-        for row in sorted(self.tables[tables.ALERTS], key=lambda r: (r["recorded_at"], r["count"], r["last_at"])):
-            latest[row["identity"]] = row
-        ordered = sorted(
-            latest.values(), key=lambda r: (-SEVERITIES.index(r["severity"]), -r["last_at"], r["identity"])
-        )
-        alerts = [
-            Alert(
-                **{name: row[name] for name in _ALERT_FIELDS},
-                first_at=from_us(row["first_at"]),
-                last_at=from_us(row["last_at"]),
-            )
-            for row in ordered
-            if question.state in {None, row["state"]}
-        ]
-        return AlertAnswer(alerts=alerts[: question.limit], completeness=self._completeness())
 
     def coverage(self, question: Coverage) -> CoverageAnswer:
         """Give how often each rule decided."""

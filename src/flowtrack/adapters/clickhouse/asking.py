@@ -7,17 +7,21 @@ from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
 from flowtrack.adapters.clickhouse import statements as sql
+from flowtrack.adapters.clickhouse.alerts import alerts
 from flowtrack.adapters.clickhouse.completeness import completeness
 from flowtrack.adapters.clickhouse.graph import graph, subject_graph
 from flowtrack.adapters.clickhouse.journal import write_down
+from flowtrack.adapters.clickhouse.overview import overview
 from flowtrack.adapters.clickhouse.received import received, received_subjects
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.trail import trail
 from flowtrack.adapters.clickhouse.violations import violations
+from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.cursors import pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.overview import Overview
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
@@ -27,6 +31,8 @@ from flowtrack.domain.instants import from_us
 A = TypeVar("A", bound=Answer)
 
 _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], Answer]]] = {
+    Alerts: alerts,
+    Overview: overview,
     Received: received,
     ReceivedSubjects: received_subjects,
     Trail: trail,

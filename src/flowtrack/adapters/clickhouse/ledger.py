@@ -13,18 +13,16 @@ from flowtrack.adapters.clickhouse.asking import ask
 from flowtrack.adapters.clickhouse.books import books
 from flowtrack.adapters.clickhouse.completeness import completeness
 from flowtrack.adapters.clickhouse.orphans import orphans
-from flowtrack.adapters.clickhouse.overview import coverage, overview
+from flowtrack.adapters.clickhouse.overview import coverage
 from flowtrack.adapters.clickhouse.reach import reach
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.whatif import shapes, situations, touched
 from flowtrack.audit.answers import (
-    AlertAnswer,
     BooksAnswer,
     CompleteUpTo,
     CoverageAnswer,
     DeadLetterAnswer,
     Document,
-    OverviewAnswer,
 )
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import (
@@ -35,12 +33,10 @@ from flowtrack.audit.groups import (
     TouchedAnswer,
 )
 from flowtrack.audit.questions import (
-    AlertList,
     Books,
     Coverage,
     DeadLetterList,
     Orphans,
-    Overview,
     Reach,
     Shapes,
     Situations,
@@ -48,7 +44,7 @@ from flowtrack.audit.questions import (
 )
 from flowtrack.audit.roles import Asker
 from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord, Notice, UsagePolicy
-from flowtrack.domain.decision import Alert, DeadLetter
+from flowtrack.domain.decision import DeadLetter
 from flowtrack.domain.instants import from_us
 
 A = TypeVar("A", bound=Answer)
@@ -77,19 +73,6 @@ class ClickHouseLedger:
     def ask(self, question: Question[A], *, asker: Asker) -> A:
         """Answer a question of any family; one about a subject is written down before."""
         return ask(self._store, question, asker, self._clock(), None if self._lag is None else self._lag())
-
-    def overview(self, question: Overview) -> OverviewAnswer:
-        """Count the flows."""
-        return overview(self._store, question, self._completeness())
-
-    def alerts(self, question: AlertList) -> AlertAnswer:
-        """Give the alerts in their latest state, the worst and newest first."""
-        found = self._store.named(sql.ALERTS, state=question.state or "", limit=question.limit)
-        alerts = [
-            Alert(first_at=from_us(row.pop("first_us")), last_at=from_us(row.pop("last_us")), **row)
-            for row in map(dict, found)
-        ]
-        return AlertAnswer(alerts=alerts, completeness=self._completeness())
 
     def coverage(self, question: Coverage) -> CoverageAnswer:
         """Give how often each rule decided."""

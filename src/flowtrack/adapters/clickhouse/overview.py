@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 from flowtrack.adapters.clickhouse.store import Store
-from flowtrack.adapters.clickhouse.sums import standing
+from flowtrack.adapters.clickhouse.sums import filters_of, standing
 from flowtrack.adapters.clickhouse.times import Times, times_of
-from flowtrack.audit.answers import (
+from flowtrack.audit.answers import CompleteUpTo, CoverageAnswer, RuleHits
+from flowtrack.audit.family import About
+from flowtrack.audit.overview import (
+    FILTERS,
     CategoryCount,
-    CompleteUpTo,
-    CoverageAnswer,
+    DayCount,
     KindCount,
+    Overview,
     OverviewAnswer,
     PartyCount,
-    RuleHits,
+    Rest,
+    ServiceCount,
+    Stream,
 )
-from flowtrack.audit.questions import Coverage, Overview
+from flowtrack.audit.questions import Coverage
 
+_BY_DAY = "SELECT day, kind, verdict, flows FROM ({standing}) ORDER BY day, kind, verdict"
 _BY_CATEGORY = "SELECT category, verdict, flows FROM ({standing}) ORDER BY category, verdict"
-_PARTIES = """
-SELECT recipient, sum(flows) AS all_flows, sumIf(flows, verdict = 'deny') AS denied FROM ({standing})
-GROUP BY recipient ORDER BY all_flows DESC, recipient LIMIT {parties:UInt32}"""
+_PACKS = "SELECT DISTINCT pack FROM ({standing})"
+# The largest by name, and what is left of all of them.
+_LARGEST: Final = """
+SELECT *, count() OVER () AS names, sum(all_flows) OVER () AS sum_flows, sum(denied) OVER () AS sum_denied FROM
+(
+    SELECT {columns}, sum(flows) AS all_flows, sumIf(flows, verdict = 'deny') AS denied
+    FROM ({standing}) GROUP BY {columns}
+)
+ORDER BY all_flows DESC, {columns} LIMIT {largest:UInt32}"""
+_SHARES = "kind = 'share'"
+_FILTERS: Final = {name: name for name in FILTERS}
 
 _NAMES = "SELECT groupUniqArray(category) FROM (SELECT category, sum(sign) FROM flows GROUP BY category)"
 _REVISIONS = "SELECT max(newest) FROM (SELECT sign, max(revision) AS newest FROM flows GROUP BY sign)"
@@ -86,25 +100,63 @@ ARRAY JOIN j.rules AS rule
 GROUP BY pack, rule, verdict ORDER BY pack, rule, verdict"""
 
 
-def overview(store: Store, question: Overview, completeness: CompleteUpTo) -> OverviewAnswer:
-    """Count all flows, by kind, category and recipient."""
+def overview(store: Store, question: Overview, about: About) -> OverviewAnswer:
+    """Count all flows, by day, kind, category, service and recipient.
+
+    Raises:
+        StoreError: the database cannot answer.
+    """
     times = times_of(question)
-    by_category = standing("category, verdict", times)
-    shares = standing("recipient, verdict", times, "kind = 'share'")
-    counted = store.rows(_BY_CATEGORY.replace("{standing}", by_category), **times.parameters)
-    categories = [CategoryCount(category=name, verdict=verdict, flows=flows) for name, verdict, flows in counted]
-    parties = store.rows(_PARTIES.replace("{standing}", shares), **times.parameters, parties=question.parties_max)
-    by_kind = _events(store, times)
+    where, filters = filters_of(question, _FILTERS)
+    asked = {**times.parameters, **filters}
+    by_day = store.named(_of(_BY_DAY, "toDate(happened_at) AS day, kind, verdict", times, where), **asked)
+    by_category = store.named(_of(_BY_CATEGORY, "category, verdict", times, where), **asked)
+    packs = store.rows(_of(_PACKS, "pack", times, where), **asked)
+    by_kind = None if question.filtered else _events(store, times)
+    services, services_rest = _largest(store, question, "service", question.services_max)
+    parties, parties_rest = _largest(store, question, "recipient", question.parties_max)
+    streams, streams_rest = _largest(store, question, "service, category, recipient", question.streams_max)
     return OverviewAnswer(
-        events=by_kind.total(),
-        flows=sum(count.flows for count in categories),
+        about=about.judged_by([pack for (pack,) in packs], []),
+        rows=[DayCount(**row) for row in by_day],
+        events=None if by_kind is None else by_kind.total(),
+        flows=sum(row["flows"] for row in by_day),
         by_kind=[
-            KindCount(kind=kind, verdict=verdict, events=events) for (kind, verdict), events in sorted(by_kind.items())
+            KindCount(kind=kind, verdict=verdict, events=events)
+            for (kind, verdict), events in sorted((by_kind or Counter()).items())
         ],
-        by_category=categories,
-        parties=[PartyCount(recipient=name, flows=flows, denied=denied) for name, flows, denied in parties],
-        completeness=completeness,
+        by_category=[CategoryCount(**row) for row in by_category],
+        services=[ServiceCount(**row) for row in services],
+        services_rest=services_rest,
+        parties=[PartyCount(**row) for row in parties],
+        parties_rest=parties_rest,
+        streams=[Stream(**row) for row in streams],
+        streams_rest=streams_rest,
     )
+
+
+def _of(statement: str, columns: str, times: Times, where: str) -> str:
+    return statement.replace("{standing}", standing(columns, times, where))
+
+
+def _largest(store: Store, question: Overview, columns: str, largest: int) -> tuple[list[dict[str, Any]], Rest]:
+    """The largest by name, of recipients those that were shared with; and the rest of them, counted."""
+    times = times_of(question)
+    where, filters = filters_of(question, _FILTERS, "1" if columns == "service" else _SHARES)
+    statement = _of(_LARGEST, f"{columns}, verdict", times, where).replace("{columns}", columns)
+    found = store.named(statement, **times.parameters, **filters, largest=largest)
+    given = [
+        {**{name: row[name] for name in columns.split(", ")}, "flows": row["all_flows"], "denied": row["denied"]}
+        for row in found
+    ]
+    if not found:
+        return given, Rest(count=0, flows=0, denied=0)
+    rest = Rest(
+        count=found[0]["names"] - len(given),
+        flows=found[0]["sum_flows"] - sum(row["flows"] for row in given),
+        denied=found[0]["sum_denied"] - sum(row["denied"] for row in given),
+    )
+    return given, rest
 
 
 def _events(store: Store, times: Times) -> Counter[tuple[str, str]]:

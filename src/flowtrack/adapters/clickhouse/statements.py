@@ -16,14 +16,6 @@ SELECT toUnixTimestamp64Milli(min(since)) FROM
 )
 HAVING count() > 0"""
 
-ALERTS: Final = """
-SELECT identity, state, what, title, severity, service, recipient, purpose, categories, clauses, reasons, gaps,
-       toUnixTimestamp64Micro(first_at) AS first_us, toUnixTimestamp64Micro(last_at) AS last_us, count, examples
-FROM (SELECT * FROM alerts ORDER BY recorded_at DESC, count DESC, last_at DESC LIMIT 1 BY identity)
-WHERE {state:String} IN ('', state)
-ORDER BY indexOf(['critical', 'high', 'medium', 'low', 'info', ''], severity), last_us DESC, identity
-LIMIT {limit:UInt32}"""
-
 PROGRESS: Final = """
 SELECT epoch, decision_partition, toUnixTimestamp64Milli(max(recorded_at)) AS newest_ms
 FROM flows GROUP BY epoch, decision_partition ORDER BY newest_ms"""
@@ -60,5 +52,6 @@ SELECT toUnixTimestamp64Milli(max(newest)) FROM
 (
     SELECT max(recorded_at) AS newest FROM consents HAVING count() > 0
     UNION ALL SELECT max(recorded_at) AS newest FROM documents HAVING count() > 0
+    UNION ALL SELECT max(recorded_at) AS newest FROM alerts HAVING count() > 0
 )
 HAVING count() > 0"""

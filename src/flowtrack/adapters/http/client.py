@@ -13,12 +13,10 @@ from pydantic import BaseModel, TypeAdapter
 from flowtrack.adapters.http.many import RowsAsked
 from flowtrack.adapters.http.settings import ABOUT_HEADER, ROWS_HEADER
 from flowtrack.audit.answers import (
-    AlertAnswer,
     BooksAnswer,
     CoverageAnswer,
     DeadLetterAnswer,
     Document,
-    OverviewAnswer,
 )
 from flowtrack.audit.families import FamilyAsked
 from flowtrack.audit.family import About, Answer, Question
@@ -30,12 +28,10 @@ from flowtrack.audit.groups import (
     TouchedAnswer,
 )
 from flowtrack.audit.questions import (
-    AlertList,
     Books,
     Coverage,
     DeadLetterList,
     Orphans,
-    Overview,
     Reach,
     Shapes,
     Situations,
@@ -108,14 +104,6 @@ class LedgerClient:
             yield from response.iter_raw(_PIECE_BYTES)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
-
-    def overview(self, question: Overview) -> OverviewAnswer:
-        """Count the flows."""
-        return self._ask("/overview", question, OverviewAnswer)
-
-    def alerts(self, question: AlertList) -> AlertAnswer:
-        """Give the alerts in their latest state."""
-        return self._ask("/alerts", question, AlertAnswer)
 
     def coverage(self, question: Coverage) -> CoverageAnswer:
         """Give how often each rule decided."""

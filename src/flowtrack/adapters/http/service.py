@@ -8,7 +8,7 @@ reach it through a name of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,12 +20,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from flowtrack.adapters.http.many import Many, add_families, add_streams
 from flowtrack.adapters.http.settings import HOST
 from flowtrack.audit.answers import (
-    AlertAnswer,
     BooksAnswer,
     CoverageAnswer,
     DeadLetterAnswer,
     Document,
-    OverviewAnswer,
 )
 from flowtrack.audit.groups import (
     OrphansAnswer,
@@ -36,12 +34,10 @@ from flowtrack.audit.groups import (
 )
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.questions import (
-    AlertList,
     Books,
     Coverage,
     DeadLetterList,
     Orphans,
-    Overview,
     Reach,
     Shapes,
     Situations,
@@ -101,20 +97,6 @@ def _add_health(app: FastAPI, reason: Callable[[], str], metrics: CollectorRegis
 
 
 def _add_questions(app: FastAPI, ledger: Ledger) -> None:
-    @app.get("/overview")
-    def overview(
-        as_of: Instant = None,
-        known_at: Instant = None,
-        parties_max: Annotated[int, Query(ge=1, le=1_000)] = 20,
-    ) -> OverviewAnswer:
-        return ledger.overview(Overview(as_of=as_of, known_at=known_at, parties_max=parties_max))
-
-    @app.get("/alerts")
-    def alerts(
-        state: Literal["open", "resolved"] | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100
-    ) -> AlertAnswer:
-        return ledger.alerts(AlertList(state=state, limit=limit))
-
     @app.get("/coverage")
     def coverage(as_of: Instant = None, known_at: Instant = None) -> CoverageAnswer:
         return ledger.coverage(Coverage(as_of=as_of, known_at=known_at))
