@@ -17,6 +17,7 @@ from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
+from flowtrack.audit.use import Use
 from flowtrack.domain.facts import Facts, Particulars
 from flowtrack.domain.names import Kind, Method
 from flowtrack.testing.ledger import MemoryLedger
@@ -49,6 +50,9 @@ QUESTIONS: list[Question[Any]] = [
     Graph(service="service-1", verdict="deny"),
     Graph(category="provided.phone", dataset="dataset-0", purpose="purpose-0"),
     SubjectGraph(subject=subject_of(3)),
+    Use(limit=1_000),
+    Use(basis="law", category="provided", verdict="permit"),
+    Use(service="service-2", purpose="purpose-0", kind="share"),
     SubjectGraph(subject=subject_of(0), category="provided"),
 ]
 

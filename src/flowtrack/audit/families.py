@@ -14,6 +14,7 @@ from flowtrack.audit.overview import Overview
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
+from flowtrack.audit.use import Use
 from flowtrack.audit.violations import Violations
 from flowtrack.domain.model import Contract
 from flowtrack.errors import QuestionError
@@ -26,6 +27,7 @@ _ALL: Final[tuple[type[Question[Any]], ...]] = (
     Trail,
     Graph,
     SubjectGraph,
+    Use,
     Violations,
 )
 FAMILIES: Final[dict[str, type[Question[Any]]]] = {question.family: question for question in _ALL}

@@ -19,6 +19,7 @@ from flowtrack.audit.questions import TwoTimes
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
+from flowtrack.audit.use import Use
 from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.testing.graph import graph, subject_graph
@@ -26,6 +27,7 @@ from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.overview import alerts, overview
 from flowtrack.testing.received import received, received_subjects
 from flowtrack.testing.trail import trail
+from flowtrack.testing.use import use
 from flowtrack.testing.view import Asked, View
 from flowtrack.tracking import rows as tables
 from flowtrack.tracking.draft import Situation
@@ -126,5 +128,6 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], An
     Trail: trail,
     Graph: graph,
     SubjectGraph: subject_graph,
+    Use: use,
     Violations: violations,
 }

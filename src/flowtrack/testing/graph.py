@@ -13,10 +13,9 @@ from flowtrack.audit.graph_sums import Group, Source, by_flows, edges_of
 from flowtrack.audit.paging import page_of
 from flowtrack.domain.instants import instant_us
 from flowtrack.testing.ledger_tables import Row
-from flowtrack.testing.view import View, day_of, verdicts
+from flowtrack.testing.view import MOVING, View, attributes_of, day_of, verdicts
 
 _FILTERS = ("service", "recipient", "dataset", "purpose", "verdict")
-_MOVING = frozenset({"collect", "use", "share", "store"})
 
 
 def graph(view: View, question: Graph, about: About) -> GraphAnswer:
@@ -44,19 +43,19 @@ def subject_graph(view: View, question: SubjectGraph, about: About) -> SubjectGr
     rows = view.flows(question.model_copy(update={"since": None}))
     edges, not_found = subject_edges(
         question.subject,
-        [_flow(row) for row in rows if row["subject"] == question.subject and row["kind"] in _MOVING],
+        [_flow(row) for row in rows if row["subject"] == question.subject and row["kind"] in MOVING],
         lambda flow: under(flow.category, question.category) and flow.at_us >= since_us,
     )
     return SubjectGraphAnswer(about=about, rows=edges, nodes=nodes_of(edges), not_found=not_found)
 
 
 def _groups(view: View, rows: list[Row]) -> list[Group]:
-    judged = view.judgements()
+    said = attributes_of(view)
     groups: dict[tuple[str, str, str, str, str, bool], list[Row]] = defaultdict(list)
     for row in rows:
-        if row["kind"] in _MOVING:
-            attributes = json.loads(judged.get((row["pack"], row["situation"]), {}).get("attributes") or "{}")
-            received = row["kind"] == "collect" and attributes.get("method") == "received"
+        if row["kind"] in MOVING:
+            method = said.get((row["pack"], row["situation"]), {}).get("method")
+            received = row["kind"] == "collect" and method == "received"
             names = (row["kind"], row["service"], row["recipient"], row["dataset"], row["category"])
             groups[(*names, received)].append(row)
     found = []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flowtrack.audit.questions import TwoTimes
 from flowtrack.domain.instants import from_us
@@ -51,3 +52,12 @@ def clauses_of(view: View, rows: Iterable[Row]) -> list[str]:
     judged = view.judgements()
     met = {(row["pack"], row["situation"]) for row in rows}
     return sorted({clause for key in met for clause in judged.get(key, {"clauses": []})["clauses"]})
+
+
+MOVING = frozenset({"collect", "use", "share", "store"})
+"""Kinds of events in which data moves."""
+
+
+def attributes_of(view: View) -> dict[Situation, dict[str, Any]]:
+    """Give what situations say, of those that are defined."""
+    return {key: json.loads(row["attributes"]) for key, row in view.judgements().items() if row["attributes"]}

@@ -15,6 +15,7 @@ from flowtrack.adapters.clickhouse.overview import overview
 from flowtrack.adapters.clickhouse.received import received, received_subjects
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.trail import trail
+from flowtrack.adapters.clickhouse.use import use
 from flowtrack.adapters.clickhouse.violations import violations
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.answers import CompleteUpTo
@@ -25,6 +26,7 @@ from flowtrack.audit.overview import Overview
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
+from flowtrack.audit.use import Use
 from flowtrack.audit.violations import Violations
 from flowtrack.domain.instants import from_us
 
@@ -38,6 +40,7 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], A
     Trail: trail,
     Graph: graph,
     SubjectGraph: subject_graph,
+    Use: use,
     Violations: violations,
 }
 
