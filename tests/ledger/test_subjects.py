@@ -14,14 +14,17 @@ from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import standing
 from flowtrack.adapters.clickhouse.times import times_of
 from flowtrack.audit.alerts import Alerts
+from flowtrack.audit.audit_log import AuditLog
+from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.questions import Period
+from flowtrack.audit.roles import Asker, Role
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.names import Kind
 from flowtrack.testing.ledger import MemoryLedger
-from tests.ledger.conftest import ASKER, clock
+from tests.ledger.conftest import ASKER, Both, clock
 from tests.ledger.day import START, subject_of
 from tests.ledger.subjects_day import write_days
 
@@ -151,3 +154,45 @@ def test_alerts_are_those_of_the_memory(ledger: ClickHouseLedger, expected: Memo
     assert (page.about.completeness.left_out, sum(each.alerts for each in page.counts)) == (1, 2)
     after = page.about.completeness.after
     assert ledger.ask(Alerts(limit=1, after=after), asker=ASKER).rows == found[0].rows[1:]
+
+
+def test_consent_proofs_are_those_of_the_memory(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
+    """States with their notice, what they covered, and each flow that named them."""
+    whole, *_ = same(ledger, expected, ConsentProof, {"subject": SUBJECT}, {"subject": SUBJECT, "record": "r-1"})
+    given = next(row for row in whole.rows if row.record == "r-1" and row.notice is not None)
+    assert given.words == "data provided.email, purpose service, recipient acme; not restricted: processing, storage"
+    assert given.notice is not None
+    assert (given.notice.language, given.notice.hash) == ("ko", "0" * 64)
+    by_state = {(row.record, row.event_id): row for row in whole.rows}
+    for flow in whole.flows:
+        if flow.state_event_id:
+            state = by_state[flow.record, flow.state_event_id]
+            assert state.valid_from <= flow.happened_at
+            assert state.until is None or flow.happened_at <= state.until
+    assert sum(row.relied for row in whole.rows) == sum(
+        flow.verdict == "permit" and flow.state_event_id != "" for flow in whole.flows
+    )
+
+
+def test_the_audit_log_can_be_asked(both: Both) -> None:
+    """Lines with every filter, in pages; a question about a subject is in it, also one to the log itself."""
+    desk = Asker(who="desk", role=Role.SUBJECT_DESK, why="request 3")
+    for subject in (SUBJECT, subject_of(1)):
+        both.ledger.ask(Trail(subject=subject), asker=ASKER)
+    both.ledger.ask(ConsentProof(subject=SUBJECT), asker=desk)
+    whole = both.ledger.ask(AuditLog(), asker=ASKER).rows
+    assert sorted((row.who, row.asked, row.subject, row.why) for row in whole) == sorted(
+        [
+            ("jo", "trail", SUBJECT, "case 7"),
+            ("jo", "trail", subject_of(1), "case 7"),
+            ("desk", "consent-proof", SUBJECT, "request 3"),
+        ]
+    )
+    assert [row.asked for row in both.ledger.ask(AuditLog(who="desk"), asker=ASKER).rows] == ["consent-proof"]
+    assert len(both.ledger.ask(AuditLog(role=Role.AUDITOR, asked="trail"), asker=ASKER).rows) == 2
+    assert both.ledger.ask(AuditLog(until=START), asker=ASKER).rows == []
+    first = both.ledger.ask(AuditLog(limit=2), asker=ASKER)
+    rest = both.ledger.ask(AuditLog(limit=2, after=first.about.completeness.after), asker=ASKER)
+    assert (first.about.completeness.left_out, [*first.rows, *rest.rows]) == (1, whole)
+    about = both.ledger.ask(AuditLog(subject=SUBJECT), asker=ASKER).rows
+    assert sorted(row.asked for row in about) == ["audit-log", "consent-proof", "trail"]

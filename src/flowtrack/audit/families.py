@@ -8,6 +8,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from flowtrack.audit.alerts import Alerts
+from flowtrack.audit.audit_log import AuditLog
+from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.family import Question
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.overview import Overview
@@ -21,6 +23,8 @@ from flowtrack.errors import QuestionError
 
 _ALL: Final[tuple[type[Question[Any]], ...]] = (
     Alerts,
+    AuditLog,
+    ConsentProof,
     Overview,
     Received,
     ReceivedSubjects,

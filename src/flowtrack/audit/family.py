@@ -85,6 +85,8 @@ class Question(TwoTimes, Generic[A]):
     """What it is answered with."""
     roles: ClassVar[frozenset[Role]] = COUNTERS
     """Who may ask it."""
+    by_clock: ClassVar[bool] = False
+    """What is known is known since the clock said so, and not since the ledger recorded it."""
 
     since: AwareDatetime | None = None
     """Only what happened at this instant or later."""

@@ -5,12 +5,15 @@ Each family has a plain function here or in a module beside this one; it is what
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.answers import CompleteUpTo
+from flowtrack.audit.audit_log import AuditLog
+from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
@@ -26,6 +29,7 @@ from flowtrack.testing.graph import graph, subject_graph
 from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.overview import alerts, overview
 from flowtrack.testing.received import received, received_subjects
+from flowtrack.testing.subjects import audit_log, consent_proof
 from flowtrack.testing.trail import trail
 from flowtrack.testing.use import use
 from flowtrack.testing.view import Asked, View
@@ -53,10 +57,13 @@ class MemoryAsking:
         """Answer a question of any family; one about a subject is written down before."""
         pinned_before = pinned_at(question) if isinstance(question, PagedQuestion) else None
         if question.whom is not None:
-            line = Asked(self._clock(), asker.who, question.family, question.whom, asker.role, asker.why)
+            said = json.dumps(question.model_dump(mode="json", exclude={"subject"}, exclude_none=True))
+            line = Asked(self._clock(), asker.who, question.family, question.whom, asker.role, asker.why, said)
             self.audit_log.append(line)
         newest = max((row["recorded_at"] for table in _KNOWN_BY for row in self.tables[table]), default=None)
         known = pinned_before or (None if newest is None else from_us(newest * 1000))
+        if question.by_clock and pinned_before is None:
+            known = self._clock()
         if question.known_at is None:
             question = question.model_copy(update={"known_at": known})
         view = View(self._of_period, self._consents, self._judgements, self.tables, self.audit_log)
@@ -122,6 +129,8 @@ def _violation(row: Row, judgement: Row) -> Violation:
 
 _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], Answer]]] = {
     Alerts: alerts,
+    AuditLog: audit_log,
+    ConsentProof: consent_proof,
     Overview: overview,
     Received: received,
     ReceivedSubjects: received_subjects,

@@ -23,6 +23,8 @@ class Asked(NamedTuple):
     subject: str
     role: str = ""
     why: str = ""
+    parameters: str = ""
+    """What else was said, as JSON."""
 
 
 class View(NamedTuple):

@@ -8,7 +8,9 @@ from typing import Any, Final, TypeVar, cast
 
 from flowtrack.adapters.clickhouse import statements as sql
 from flowtrack.adapters.clickhouse.alerts import alerts
+from flowtrack.adapters.clickhouse.audit_log import audit_log
 from flowtrack.adapters.clickhouse.completeness import completeness
+from flowtrack.adapters.clickhouse.consent_proof import consent_proof
 from flowtrack.adapters.clickhouse.graph import graph, subject_graph
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.overview import overview
@@ -19,6 +21,8 @@ from flowtrack.adapters.clickhouse.use import use
 from flowtrack.adapters.clickhouse.violations import violations
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.answers import CompleteUpTo
+from flowtrack.audit.audit_log import AuditLog
+from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.cursors import pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
@@ -34,6 +38,8 @@ A = TypeVar("A", bound=Answer)
 
 _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], Answer]]] = {
     Alerts: alerts,
+    AuditLog: audit_log,
+    ConsentProof: consent_proof,
     Overview: overview,
     Received: received,
     ReceivedSubjects: received_subjects,
@@ -64,7 +70,8 @@ def ask(store: Store, question: Question[A], asker: Asker, at: datetime, lag_rec
         said = question.model_dump(mode="json", exclude={"subject"}, exclude_none=True)
         write_down(store, at, asker.who, question.family, said, subject=question.whom, role=asker.role, why=asker.why)
     complete = completeness(store, lag_records)  # before the rows: what comes in between is in no answer
-    pinned = pin(question, pinned_before or known_now(store, complete))
+    known = at if question.by_clock else known_now(store, complete)
+    pinned = pin(question, pinned_before or known)
     return cast("A", _ANSWERED_BY[type(question)](store, pinned, about(pinned, complete)))
 
 
