@@ -18,6 +18,7 @@ from flowtrack.audit.family import Question
 from flowtrack.audit.roles import Asker, Role
 from flowtrack.errors import AccessError
 from flowtrack.testing.ledger import MemoryLedger
+from flowtrack.tracking import rows as tables
 from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.records import Topic
 from tests.ledger.day import a_day
@@ -65,6 +66,8 @@ def site() -> Iterator[Site]:
     ledger = MemoryLedger()
     records = [record for record in a_day(150) if record.topic not in {Topic.POLICIES, Topic.REGISTRY}]
     LedgerWriter(ledger, "run").process(records)
+    for row in ledger.tables[tables.JUDGEMENTS]:
+        row["attributes"] = ""  # those of the sample day are invented, and no pack can judge them anew
     made = Site(ledger)
     with made.client:
         yield made

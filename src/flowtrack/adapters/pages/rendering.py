@@ -119,6 +119,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.globals["asset"] = asset_address
+    made.tests["contains"] = lambda names, name: name in names
     made.filters["number"] = number
     made.filters["instant"] = instant
     return made

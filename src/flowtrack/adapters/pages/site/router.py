@@ -10,9 +10,13 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 
 from flowtrack.adapters.pages.rendering import asset
+from flowtrack.adapters.pages.site.alerts import alerts
+from flowtrack.adapters.pages.site.exports import export
 from flowtrack.adapters.pages.site.frame import Backing, Frame, within
 from flowtrack.adapters.pages.site.jobs import Jobs
+from flowtrack.adapters.pages.site.overview import overview
 from flowtrack.adapters.pages.site.places import recipient, service
+from flowtrack.adapters.pages.site.policy import Policy
 from flowtrack.adapters.pages.site.subject import subject
 from flowtrack.adapters.pages.site.violations import violations
 from flowtrack.adapters.pages.site.visit import PURPOSE_COOKIE, Visit, purpose_cookie
@@ -33,10 +37,16 @@ def pages_router(backing: Backing) -> APIRouter:
     _add_assets(router)
     frame.add("purpose", _purpose, "POST")
     frame.add("sign-in", _sign_in, for_all=True)
+    frame.add("overview", overview)
     frame.add("violations", violations)
+    frame.add("alerts", alerts)
     frame.add("subject", subject)
     frame.add("recipient", recipient)
     frame.add("service", service)
+    policy = Policy(backing)
+    frame.add("policy", policy.all_clauses)
+    frame.add("clause", policy.one_clause)
+    frame.add("export", export)
     whatif = WhatIf(backing, Jobs())
     frame.add("what-if", whatif.show)
     frame.add("what-if", whatif.take, "POST")

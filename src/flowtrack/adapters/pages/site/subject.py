@@ -11,7 +11,9 @@ from fastapi.responses import RedirectResponse, Response
 
 from flowtrack.adapters.pages.pictures.svg import Picture
 from flowtrack.adapters.pages.pictures.timeline import Line, Mark, Span, timeline
+from flowtrack.adapters.pages.site.lineage import lineage_drawn
 from flowtrack.adapters.pages.site.visit import Visit
+from flowtrack.audit.graph import SubjectGraph
 from flowtrack.audit.trail import Trail, TrailAnswer, TrailConsent, TrailEvent
 from flowtrack.domain.instants import from_us, instant_us
 
@@ -55,6 +57,7 @@ async def subject(visit: Visit) -> Response:
     if {"as_of_step", "known_at_step"} & set(visit.said):
         return RedirectResponse(_slid(visit), _SEE_OTHER)
     answer = await visit.ask(visit.question(Trail, "subject", "category", "service", "kind"))
+    lineage = await visit.ask(visit.question(SubjectGraph, "subject", "category"))
     steps = answer.rows[-DRAWN_MAX:]
     bounds = _bounds(visit, answer)
     sliders = (
@@ -67,6 +70,8 @@ async def subject(visit: Visit) -> Response:
         steps=steps,
         not_drawn=len(answer.rows) - len(steps),
         drawn=drawn(visit, steps, answer.consents),
+        lineage=lineage,
+        graph=lineage_drawn(visit, visit.words("subject.graph"), lineage.rows),
         bounds=bounds,
         sliders=sliders,
         steps_max=STEPS,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from flowtrack.adapters.pages.rendering import Language, Words, language_of, render, words
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.families import FAMILIES, question_of
-from flowtrack.audit.family import Answer, Question
+from flowtrack.audit.family import Answer, PagedQuestion, Question
 from flowtrack.audit.roles import WHY_MAX, Asker
 from flowtrack.errors import AccessError, QuestionError
 
@@ -173,8 +174,15 @@ class Visit:
         return address(self.page, {"lang": self.said.get("lang")})
 
     def export(self, answer: Answer, form: str) -> str:
-        """Give the address of an answer's rows as a file: of the same question, as known at the same instant."""
-        return address(f"export/{answer.about.family}.{form}", answer.about.question)
+        """Give the address of all rows of an answer's question as a file, as known at the same instant.
+
+        Rows that come in pages are streamed by the API; those of other families come as this page's answer.
+        """
+        family = answer.about.family
+        if issubclass(FAMILIES[family], PagedQuestion):
+            asked = {name: value for name, value in answer.about.question.items() if name not in {"after", "limit"}}
+            return address(f"v1/{family}/export", {**asked, "format": form})
+        return address("export", {"family": family, "format": form, **answer.about.question})
 
     def instant(self, name: str) -> datetime | None:
         """Give an instant that the address says.
@@ -201,6 +209,11 @@ class Visit:
         if not text.isascii() or not text.isdigit() or len(text) > _DIGITS_MAX or int(text) > most:
             raise QuestionError("a number is not right", where=name, help=f"write a whole number from 0 to {most}")
         return int(text)
+
+    @staticmethod
+    def near(name: str, known: Iterable[str]) -> str:
+        """Give the known name that one was probably meant to be; empty where none is near."""
+        return next(iter(get_close_matches(name, list(known), n=1)), "")
 
     # ---------------------------------------------------------------------------------------------------- how it shows
 
