@@ -48,6 +48,7 @@ bench: $(VENV)/.dev ## every benchmark once, with its peers (minutes)
 
 schemas: $(VENV)/.run ## write schemas/ anew from the models
 	@$(BIN)/python -m flowtrack.wire.schemas schemas
+	@$(BIN)/python -m flowtrack.apps.api_document schemas/openapi.json
 
 reference: $(VENV)/.run ## write docs/reference/questions.md anew from the questions
 	@$(BIN)/python -m flowtrack.apps.ask_reference

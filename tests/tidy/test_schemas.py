@@ -7,14 +7,15 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
+from flowtrack.apps.api_document import document
 from flowtrack.wire.schemas import generate
 
 
 def test_schemas_are_in_step_with_the_models(root: Path) -> None:
     """Each file in schemas/ is what the models generate now, none is missing and none is left over."""
     generated = generate()
+    generated["openapi.json"] = document()
     written = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (root / "schemas").glob("*.json")}
-    assert generated
     assert sorted(written) == sorted(generated), "run `make schemas`"
     stale = [name for name, schema in generated.items() if written[name] != json.loads(json.dumps(schema))]
     assert not stale, f"run `make schemas`: {stale}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from starlette.concurrency import run_in_threadpool
@@ -13,9 +15,9 @@ from flowtrack.adapters.http.api.desk import Desk
 from flowtrack.adapters.http.api.exports import Exports
 from flowtrack.adapters.http.api.families import add_families
 from flowtrack.adapters.http.api.guard import Guard
-from flowtrack.adapters.http.api.identity import Identify
+from flowtrack.adapters.http.api.identity import BEARER, Identify
 from flowtrack.adapters.http.api.limits import Rate
-from flowtrack.adapters.http.api.problems import add_problems
+from flowtrack.adapters.http.api.problems import Problem, add_problems
 from flowtrack.adapters.http.api.settings import ApiSettings
 from flowtrack.adapters.http.api.signing_in import add_signing_in
 from flowtrack.audit.roles import Role
@@ -54,7 +56,8 @@ def build_api(
     )
     add_problems(app)
     app.add_middleware(Guard, hosts=settings.addressed_as, tls=settings.tls)
-    router = APIRouter(prefix="/v1")
+    # The two ways to show who asks, for the document; `identify` looks at both.
+    router = APIRouter(prefix="/v1", dependencies=[Depends(BEARER), Depends(identify.cookie)])
     add_families(router, desk, identify)
     Exports(desk, streams, identify, Rate(settings.exports_per_minute)).add(router)
     _add_document(router, app, identify)
@@ -64,11 +67,27 @@ def build_api(
     return app
 
 
+def document_of(app: FastAPI) -> dict[str, Any]:
+    """Give the OpenAPI document of what stands below /v1, with what a problem looks like."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+        )
+        made["paths"] = {path: said for path, said in made["paths"].items() if path.startswith("/v1")}
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        made["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
 def _add_document(router: APIRouter, app: FastAPI, identify: Identify) -> None:
     @router.get("/openapi.json", include_in_schema=False)
     async def document(request: Request) -> JSONResponse:
         await identify(request)
-        return JSONResponse(app.openapi())
+        return JSONResponse(document_of(app))
 
 
 def _add_health(

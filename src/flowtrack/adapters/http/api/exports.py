@@ -84,6 +84,7 @@ class Exports:
             response_class=Response,
             responses={**REFUSALS, **_WHOLE},
             name=f"export {family.family}",
+            operation_id=f"export-{family.family}",
             summary=f"Export: {asks(family)}",
             description=_DOCUMENTED.format(", ".join(sorted(family.roles))),
         )

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from flowtrack.adapters.http.api.desk import Desk
-from flowtrack.adapters.http.api.problems import PROBLEM_JSON, Problem
+from flowtrack.adapters.http.api.problems import PROBLEM_JSON
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.families import FAMILIES
 from flowtrack.audit.family import Answer, Question
@@ -30,13 +30,16 @@ _PROBLEMS: Final[dict[int, str]] = {
     400: "The question is not right, or its purpose is missing.",
     401: "Who asks is not known.",
     403: "No role of the account may ask this.",
+    421: "It is not addressed under that name.",
     422: "Parameters are not right.",
     429: "Too many requests.",
+    500: "The question could not be answered.",
     503: "The ledger does not answer now, or too many questions are there.",
     504: "The answer takes too long.",
 }
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"description": text, "model": Problem, "content": {PROBLEM_JSON: {}}} for status, text in _PROBLEMS.items()
+    status: {"description": text, "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    for status, text in _PROBLEMS.items()
 }
 
 
@@ -71,7 +74,13 @@ def add_families(router: APIRouter, desk: Desk, current: Current) -> None:
         current: tells who asks.
     """
     router.add_api_route(
-        "", _listing(current), methods=["GET"], response_model=Families, responses=REFUSALS, name="families"
+        "",
+        _listing(current),
+        methods=["GET"],
+        response_model=Families,
+        responses=REFUSALS,
+        name="families",
+        operation_id="families",
     )
     for name, family in FAMILIES.items():
         router.add_api_route(
@@ -81,6 +90,7 @@ def add_families(router: APIRouter, desk: Desk, current: Current) -> None:
             response_model=family.answer,
             responses={**REFUSALS, 304: {"description": "The answer has not changed."}},
             name=name,
+            operation_id=name,
             summary=asks(family),
             description=f"May be asked by: {', '.join(sorted(family.roles))}.",
         )
