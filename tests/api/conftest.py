@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +18,12 @@ from flowtrack.adapters.http.api.desk import Desk
 from flowtrack.adapters.http.api.settings import ApiSettings
 from flowtrack.adapters.http.api.tokens import make_token
 from flowtrack.apps.api import identify_by
+from flowtrack.audit.answers import CompleteUpTo
+from flowtrack.audit.family import about
 from flowtrack.audit.ledger import Asks
-from flowtrack.audit.roles import Role
-from flowtrack.audit.streams import Streams
+from flowtrack.audit.roles import Asker, Role
+from flowtrack.audit.streams import FlowRows, Stream, StreamForm, Streams
+from flowtrack.errors import StoreError
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
 from tests.ledger.day import a_day
@@ -27,12 +31,37 @@ from tests.ledger.day import a_day
 URL = "http://127.0.0.1"
 
 
+PIECE = b'{"a": 1}\n' * 10_000
+
+
 def clock() -> datetime:
     """The instant of every question."""
     return datetime(2026, 4, 1, tzinfo=UTC)
 
 
-@dataclass
+class Flowing:
+    """Gives so many pieces, and breaks where it is told to."""
+
+    def __init__(self, pieces: int, *, breaks: bool = False) -> None:
+        self.pieces, self.breaks, self.closed = pieces, breaks, 0
+
+    @contextmanager
+    def flows(self, question: FlowRows, form: StreamForm, *, asker: Asker) -> Iterator[Stream]:
+        """Give them."""
+        del form, asker
+        try:
+            yield Stream(about(question, CompleteUpTo()), self.pieces * 10_000, self._chunks())
+        finally:
+            self.closed += 1
+
+    def _chunks(self) -> Iterator[bytes]:
+        for _ in range(self.pieces):
+            yield bytes(PIECE)
+        if self.breaks:
+            raise StoreError("gone")
+
+
+@dataclass(eq=False)
 class Api:
     """An API to ask.
 
@@ -106,6 +135,7 @@ def api(make: Callable[..., Api]) -> Api:
 @pytest.fixture(scope="session")
 def shared(day: MemoryLedger, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """An API for tests that leave it as it is, with no limit that they would meet."""
-    api = Api(day, tmp_path_factory.mktemp("shared"), {"rate_per_minute": 1_000_000, "exports_per_minute": 1_000_000})
+    unbounded = {"rate_per_minute": 1_000_000, "exports_per_minute": 1_000_000}
+    api = Api(day, tmp_path_factory.mktemp("shared"), {**unbounded, "hosts": "testserver"}, Flowing(1))
     yield api
     api.desk.close()
