@@ -31,7 +31,7 @@ def _options(fields: dict[str, Any]) -> list[str]:
     found = []
     for name, value in fields.items():
         text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-        found += [text] if name == "subject" else [f"--{name.replace('_', '-')}", text]
+        found += [text] if name in {"subject", "record", "month"} else [f"--{name.replace('_', '-')}", text]
     return found
 
 

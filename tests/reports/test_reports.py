@@ -21,7 +21,7 @@ from flowtrack.audit.reports.laws import law_table, sources_of
 from flowtrack.audit.reports.orders import ORDERS, Bench, order_of
 from flowtrack.audit.roles import Asker
 from flowtrack.domain.names import Basis, Controller, Gap, Method, PartyType, Reason, RecordKind, RecordState
-from tests.reports.day import ANNA, INCIDENT, NOW, SINCE, UNTIL, as_json, ledger, pack
+from tests.reports.day import ANNA, BEN, INCIDENT, NOW, SINCE, UNTIL, as_json, ledger, pack
 from tests.reports.pages import Page, numbers
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -31,6 +31,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "breach": {"incident": INCIDENT, "published_by": "shop"},
     "ropa": PERIOD,
     "law-overlay": PERIOD,
+    "consent-proof": {"subject": BEN, "record": "record-06", "at": datetime(2026, 3, 2, 1, tzinfo=UTC)},
+    "monthly": {"month": "2026-03"},
 }
 BOTH = [(name, language) for name in ORDERS for language in Language]
 
@@ -124,7 +126,7 @@ def test_every_name_has_words(name: str) -> None:
         for section in SECTIONS[name]:
             assert t(f"report.{name}.{section.name}")
             for column in section.columns if isinstance(section, Table) else section.fields:
-                assert t(f"column.{column}")
+                assert t(f"report_column.{column}")
     found = as_json(report(name))
     for column, area in _CODES.items():
         values = {value for value in _values(found, column) if value}

@@ -8,16 +8,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
-from pydantic import AwareDatetime, model_validator
+from pydantic import AfterValidator, AwareDatetime, model_validator
 
+from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.ledger import Ledger
-from flowtrack.audit.questions import Period, Reach, Situations
+from flowtrack.audit.overview import Overview
+from flowtrack.audit.questions import Books, Period, Reach, Situations
 from flowtrack.audit.reports.access_request import AccessRequest, access_request
 from flowtrack.audit.reports.breach import Breach, Incident, Place, breach, incident_of
+from flowtrack.audit.reports.consent_proof import ConsentProof, consent_proof
 from flowtrack.audit.reports.frame import AnswerUsed, Desk, Report, used
 from flowtrack.audit.reports.law_overlay import LawOverlay, law_overlay, touched_by_law
+from flowtrack.audit.reports.monthly import Monthly, month_of, monthly
 from flowtrack.audit.reports.ropa import Ropa, ropa
 from flowtrack.audit.reports.terms import Terms
 from flowtrack.audit.roles import COUNTERS, DESKS, EXAMINERS, Asker, Role
@@ -31,6 +35,8 @@ from flowtrack.policy.pack import Pack, default_pack
 
 HOPS_MAX: Final = 8
 """Steps from a breached place that are followed."""
+ALERTS_MAX: Final = 20
+"""So many alerts are listed, the worst; all are counted."""
 
 
 class Bench(NamedTuple):
@@ -64,6 +70,11 @@ class Bench(NamedTuple):
         in_force = [pack for pack in self.packs.values() if pack.effective_from <= self.now]
         chosen = max(in_force or self.packs.values(), key=lambda pack: pack.effective_from, default=None)
         return (chosen or default_pack()).vocabularies
+
+
+def _a_month(text: str) -> str:
+    month_of(text)
+    return text
 
 
 class Order(Contract, ABC):
@@ -210,6 +221,31 @@ class BreachOrder(Order):
         return told, []
 
 
+class ConsentProofOrder(Order):
+    """Proof of a consent: record, notice, what it covered at an instant, each flow that relied on it (GDPR 7(1))."""
+
+    report: ClassVar[type[Report]] = ConsentProof
+    roles: ClassVar[frozenset[Role]] = DESKS
+
+    subject: Subject
+    record: Identifier
+    """Id of the consent record."""
+    at: AwareDatetime | None = None
+    """The instant that it is proved for; left out, when the report is made."""
+    known_at: AwareDatetime | None = None
+    """What was known at this instant."""
+
+    def make(self, bench: Bench) -> Report:
+        """Ask for the subject's trail, which is written down, and build the proof.
+
+        Raises:
+            QuestionError: the subject has no such record.
+            StoreError: the ledger does not answer.
+        """
+        trail = bench.ledger.ask(Trail(subject=self.subject, known_at=self.known_at), asker=bench.asker)
+        return consent_proof(bench.desk, trail, self.record, bench.words(), at=self.at or bench.now)
+
+
 class RopaOrder(PeriodOrder):
     """The record of processing activities from real traffic, beside what is declared (GDPR 30, PIPL 56)."""
 
@@ -220,6 +256,31 @@ class RopaOrder(PeriodOrder):
         """Ask for the situations of the period, and build the record."""
         met = bench.ledger.situations_met(Situations(**dict(self.period)))
         return ropa(bench.desk, met, self.period, bench.registry(), bench.words())
+
+
+class MonthlyOrder(Order):
+    """What happened in a month, how it was judged, what went wrong, and how complete the books are, with pictures."""
+
+    report: ClassVar[type[Report]] = Monthly
+    roles: ClassVar[frozenset[Role]] = COUNTERS
+
+    month: Annotated[str, AfterValidator(_a_month)]
+    """The month, in UTC: 2026-03."""
+    known_at: AwareDatetime | None = None
+    """What was known at this instant."""
+
+    def make(self, bench: Bench) -> Report:
+        """Ask for overview, situations, alerts and books, and build the report."""
+        since, until = month_of(self.month)
+        ledger, times = bench.ledger, {"since": since, "until": until, "known_at": self.known_at}
+        return monthly(
+            bench.desk,
+            self.month,
+            ledger.ask(Overview(**times), asker=bench.asker),
+            ledger.situations_met(Situations(**times)),
+            ledger.ask(Alerts(limit=ALERTS_MAX), asker=bench.asker),
+            ledger.books(Books(holes_max=0)),
+        )
 
 
 class LawOverlayOrder(PeriodOrder):
@@ -237,7 +298,8 @@ class LawOverlayOrder(PeriodOrder):
 
 
 ORDERS: Final[dict[str, type[Order]]] = {
-    order.report.name: order for order in (AccessRequestOrder, BreachOrder, RopaOrder, LawOverlayOrder)
+    order.report.name: order
+    for order in (AccessRequestOrder, BreachOrder, RopaOrder, ConsentProofOrder, LawOverlayOrder, MonthlyOrder)
 }
 """By the name of the report."""
 

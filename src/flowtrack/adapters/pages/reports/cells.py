@@ -14,7 +14,7 @@ from flowtrack.policy.pack import Bilingual
 
 Cell = str | int
 
-_NAMES: Final = {"category", "categories", "purpose", "purposes"}
+_NAMES: Final = {"category", "categories", "purpose", "purposes", "names"}
 _CODES: Final[Mapping[str, str]] = {
     "kind": "kind",
     "kinds": "kind",
@@ -32,16 +32,25 @@ _CODES: Final[Mapping[str, str]] = {
     "method": "method",
     "record_kind": "record_kind",
     "record_state": "record_state",
+    "standing": "record_state",
+    "dimension": "scope",
     "what": "difference",
     "by_hand": "by_hand",
     "severity": "severity",
+    "alert_state": "state",
     "place": "place",
     "place_kind": "place",
     "content": "content",
     "section": "report.breach",
 }
 """Column to the area of its codes' words."""
-_FIELD_OF: Final = {"record_kind": "kind", "record_state": "state", "place_kind": "kind"}
+_FIELD_OF: Final = {
+    "record_kind": "kind",
+    "record_state": "state",
+    "place_kind": "kind",
+    "alert_state": "state",
+    "method_said": "method",
+}
 """Where a column is named otherwise than its field, since that name is taken by another area of codes."""
 _DASH: Final = "–"
 

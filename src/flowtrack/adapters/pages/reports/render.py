@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from flowtrack.adapters.pages.pictures.svg import Picture
 from flowtrack.adapters.pages.rendering import Language, Words, stylesheet, words
 from flowtrack.adapters.pages.rendering import render as filled
 from flowtrack.adapters.pages.reports.cells import Cell, Cells
+from flowtrack.adapters.pages.reports.pictures import pictures_of
 from flowtrack.adapters.pages.reports.sections import SECTIONS, Facts, Group, Section
 from flowtrack.audit.reports.frame import Report
 
@@ -52,9 +51,9 @@ def render(report: Report, lang: str | Language = Language.EN) -> str:
         title=t(f"report.{report.name}.title"),
         about=t(f"report.{report.name}.about"),
         sections=[_shown(report, section, cells, t) for section in SECTIONS[report.name]],
-        pictures=list(_pictures(report, t)),
+        pictures=list(pictures_of(report, t)),
         answers=[cells.row(each, _ANSWER) for each in report.head.answers],
-        answer_columns=[t(f"column.{name}") for name in _ANSWER],
+        answer_columns=[t(f"report_column.{name}") for name in _ANSWER],
         text=cells.text,
     )
 
@@ -65,12 +64,8 @@ def _shown(report: Report, section: Section, cells: Cells, t: Words) -> Shown:
     about = said if (said := t.code("about", code)) != code else ""
     if isinstance(section, Facts | Group):
         whose = report if isinstance(section, Facts) else getattr(report, section.name)
-        rows = [[t(f"column.{name}"), cells.cell(name, getattr(whose, name))] for name in section.fields]
+        rows = [[t(f"report_column.{name}"), cells.cell(name, getattr(whose, name))] for name in section.fields]
         return Shown(section.name, heading, about, "facts", [], rows)
-    columns = [t(f"column.{name}") for name in section.columns]
+    columns = [t(f"report_column.{name}") for name in section.columns]
     rows = [cells.row(each, section.columns) for each in getattr(report, section.name)]
     return Shown(section.name, heading, about, "table", columns, rows)
-
-
-def _pictures(_report: Report, _t: Words) -> Iterator[Picture]:
-    return iter(())

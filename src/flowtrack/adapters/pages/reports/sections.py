@@ -1,6 +1,6 @@
 """What stands in each report, in order: facts, tables and pictures, named by the fields of its value.
 
-Headings are words `report.<name>.<field>`, column heads `column.<column>`; a test holds that none is missing.
+Headings are words `report.<name>.<field>`, column heads `report_column.<column>`; a test holds that none is missing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 
 from flowtrack.audit.reports.access_request import AccessRequest
 from flowtrack.audit.reports.breach import Breach
+from flowtrack.audit.reports.consent_proof import ConsentProof
 from flowtrack.audit.reports.law_overlay import LawOverlay
+from flowtrack.audit.reports.monthly import Monthly
 from flowtrack.audit.reports.ropa import Ropa
 
 
@@ -107,6 +109,39 @@ SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
             "resting",
             ("rules", "service", "kind", "purpose", "categories", "recipients", "reasons", "clauses", "flows"),
         ),
+    ),
+    ConsentProof.name: (
+        Facts("proof", ("subject", "record", "record_kind", "at", "standing", "in_force", "notice")),
+        Table("covered", ("dimension", "said", "names")),
+        Table(
+            "states",
+            (
+                *("record_state", "valid_from", "recorded_at", "expires", "method_said", "scope", "notice"),
+                *("stands", "event_id"),
+            ),
+        ),
+        Table(
+            "relied",
+            (
+                *("happened_at", "kind", "category", "service", "purpose", "recipient", "verdict", "clauses"),
+                *("reasons", "event_id"),
+            ),
+        ),
+    ),
+    Monthly.name: (
+        Facts("period", ("month", *_PERIOD, "events", "flows", "never_cited")),
+        Table("verdicts", ("verdict", "flows")),
+        Table("days", ("day", "permit", "deny", "indeterminate", "not_applicable", "flows")),
+        Table("clauses", ("clause", "deny", "indeterminate", "reasons", "services")),
+        Table("recipients", ("recipient", "flows", "denied")),
+        Group("recipients_rest", ("count", "flows", "denied")),
+        Table("services", ("service", "flows", "denied")),
+        Group("services_rest", ("count", "flows", "denied")),
+        Table("alerts", ("alert_state", "severity", "alerts", "findings")),
+        Table(
+            "worst_alerts", ("title", "alert_state", "severity", "clauses", "reasons", "first_at", "last_at", "count")
+        ),
+        Group("books", ("judged", "dead", "missing", "both", "repeated_rows", "balanced")),
     ),
 }
 """By the report's name."""
