@@ -1,0 +1,120 @@
+"""What reports find in the written day, and what they refuse."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from flowtrack.adapters.pages.reports.render import render
+from flowtrack.audit.reports.access_request import AccessRequest
+from flowtrack.audit.reports.consent_proof import ConsentProof
+from flowtrack.audit.reports.frame import Report
+from flowtrack.audit.reports.law_overlay import LawOverlay
+from flowtrack.audit.reports.orders import order_of
+from flowtrack.audit.reports.ropa import Ropa
+from flowtrack.errors import QuestionError
+from flowtrack.testing.ledger import MemoryLedger
+from tests.reports.day import ANNA, BEN, NOW, START, events, ledger, write
+from tests.reports.test_reports import FIELDS, bench, report
+
+
+def made(name: str, **fields: Any) -> Report:
+    """A report of the written day."""
+    return order_of(name, fields).make(bench())
+
+
+def test_what_nobody_declared_is_found() -> None:
+    """Purposes, parties and categories that the registry does not have are listed, with what passed all the same."""
+    found = report("ropa")
+    assert isinstance(found, Ropa)
+    told = {(each.what, each.service or each.recipient, each.purpose): each.permitted for each in found.undeclared}
+    assert told == {
+        ("purpose_of_service", "shop", "outside"): 0,
+        ("purpose_of_service", "shop", "personalisation"): 1,
+        ("recipient_unknown", "ghost", "service.provide"): 0,
+        ("category_not_needed", "paycorp", "service.provide"): 0,
+    }
+
+
+def test_what_nobody_did_is_found() -> None:
+    """Services, parties and needs that are declared and silent are listed; third parties' services are not asked."""
+    found = report("ropa")
+    assert isinstance(found, Ropa)
+    assert {(each.what, each.service or each.recipient, each.category) for each in found.unseen} == {
+        ("service_silent", "radio", ""),
+        ("recipient_silent", "police", ""),
+        ("need_unused", "paycorp", "provided.gender"),
+    }
+
+
+def test_the_law_is_held_against_what_was_permitted_only() -> None:
+    """A recommendation that was sent on deemed consent is found by three laws; one that was denied by none."""
+    found = report("law-overlay")
+    assert isinstance(found, LawOverlay)
+    by_rule = {each.rule: each for each in found.findings}
+    assert by_rule["network_act.send"].sample_subjects == [BEN]
+    assert by_rule["pipl.sensitive"].sample_subjects == [ANNA]
+    sent = next(each for each in found.resting if each.purpose == "recommendation.send")
+    assert {"gdpr.deemed", "eprivacy.send", "pipa.deemed", "network_act.send", "pipl.deemed"} == set(sent.rules)
+    assert sent.flows == 1
+    assert found.concerned == sum(each.flows for each in found.resting)
+    assert by_rule["pipa.affiliate"].flows == 2
+
+
+def test_a_subject_sees_all_and_only_their_own() -> None:
+    """An access request counts each of the subject's flows once in each table, and nobody else stands in it."""
+    found = report("access-request")
+    assert isinstance(found, AccessRequest)
+    assert sum(each.flows for each in found.held) == sum(each.flows for each in found.purposes) == len(found.steps)
+    shared = [each for each in found.steps if each.kind == "share"]
+    assert sum(each.flows for each in found.recipients) == len(shared)
+    assert set(re.findall(r"\b[0-9a-f]{32}\b", found.model_dump_json(exclude={"head"}))) == {ANNA}
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        (START - timedelta(days=30), ("", False)),
+        (START, ("given", True)),
+        (datetime(2027, 3, 1, tzinfo=UTC), ("given", False)),
+    ],
+    ids=["before", "given", "expired"],
+)
+def test_a_consent_is_proved_for_an_instant(at: datetime, expected: tuple[str, bool]) -> None:
+    """Before it was given there was no state, then it stood, and from its expiry on it carries nothing."""
+    found = made("consent-proof", subject=BEN, record="record-06", at=at)
+    assert isinstance(found, ConsentProof)
+    assert (found.standing, found.in_force) == expected
+    assert (found.notice is not None) == bool(found.standing)
+    assert [each.recipient for each in found.relied] == ["travelclub"]
+
+
+def test_a_record_that_is_not_there_is_said() -> None:
+    """A record of somebody else, or of nobody, is a question that is not right."""
+    with pytest.raises(QuestionError, match="no such record"):
+        made("consent-proof", subject=ANNA, record="record-06")
+
+
+def test_subjects_are_asked_about_in_writing() -> None:
+    """A report about a subject is in the log of questions, with who made it and why."""
+    before = len(ledger().audit_log)
+    made("access-request", subject=BEN)
+    line = ledger().audit_log[before]
+    assert (line.asker, line.subject, line.why) == ("jo", BEN, "case 7")
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_nothing_that_is_filled_in_becomes_markup(name: str) -> None:
+    """Names out of events stand in documents as text, whatever is in them."""
+    wild = MemoryLedger(lambda: NOW)
+    trick = "<script>alert(1)</script>"
+    changed = [
+        {**each, "data": {**each["data"], **({"recipient": trick} if "recipient" in each["data"] else {})}}
+        for each in events()
+    ]
+    write(wild, happened=changed)
+    text = render(order_of(name, FIELDS[name]).make(bench()._replace(ledger=wild)), "ko")
+    assert "<script" not in text
