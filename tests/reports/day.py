@@ -25,7 +25,7 @@ ANNA, BEN, CHO = (f"{number:032x}" for number in (0xA, 0xB, 0xC))
 SHOP = "/services/shop"
 INCIDENT = "incident-1"
 INCIDENT_SUBJECT = incident_subject(SHOP, INCIDENT)
-NOTICE = {"version": "2026-01", "language": "ko", "hash": "sha256-5f70bf18a086007016e948b04aed3b82"}
+NOTICE = {"version": "2026-01", "language": "ko", "hash": "sha256-" + "5f70bf18a0860070" * 4}
 TLS = {"encrypted": True, "protocol": "TLS 1.3"}
 
 

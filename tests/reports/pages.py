@@ -22,8 +22,9 @@ class Page(HTMLParser):
         self.faults += [f"<{each}> is left open" for each in self._open]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take an element."""
-        self.elements.append((tag, dict(attrs)))
+        """Take an element; drawings have titles of their own, which are none of the document's."""
+        if tag != "title" or "svg" not in self._open:
+            self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self._open.append(tag)
 
