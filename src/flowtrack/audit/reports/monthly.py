@@ -53,7 +53,7 @@ class Sent(Contract):
     category: str
     recipient: str
     flows: int
-    passed: int
+    not_denied: int
     denied: int
 
 
@@ -176,7 +176,7 @@ def monthly(
         services_rest=overview.services_rest,
         recipients=overview.parties,
         recipients_rest=overview.parties_rest,
-        streams=[Sent(**dict(each), passed=each.flows - each.denied) for each in overview.streams],
+        streams=[Sent(**dict(each), not_denied=each.flows - each.denied) for each in overview.streams],
         streams_rest=overview.streams_rest,
         alerts=alerts.counts,
         worst_alerts=alerts.rows,

@@ -135,7 +135,7 @@ SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
         Table("clauses", ("clause", "deny", "indeterminate", "reasons", "services")),
         Table("recipients", ("recipient", "flows", "denied")),
         Group("recipients_rest", ("count", "flows", "denied")),
-        Table("streams", ("service", "category", "recipient", "flows", "passed", "denied")),
+        Table("streams", ("service", "category", "recipient", "flows", "not_denied", "denied")),
         Table("services", ("service", "flows", "denied")),
         Group("services_rest", ("count", "flows", "denied")),
         Table("alerts", ("alert_state", "severity", "alerts", "findings")),
