@@ -185,7 +185,7 @@ def access_request(
         origins=_origins(flows),
         kept=_kept(flows),
         consents=[_said(each) for each in trail.consents],
-        steps=[step_of(flow.event, flow.part) for flow in flows],
+        steps=[_step(flow) for flow in flows],
         by_hand=["rights", "complaint", "automated_decisions", "safeguards_abroad"],
     )
 
@@ -305,11 +305,10 @@ def _said(consent: TrailConsent) -> Said:
     return Said(**{name: getattr(consent, name) for name in Said.model_fields})
 
 
-def step_of(event: TrailEvent, part: TrailCategory) -> Step:
-    """Give one category of an event as a step."""
-    of_event = ("happened_at", "kind", "service", "purpose", "basis", "recipient", "dataset", "location", "event_id")
-    of_part = ("category", "verdict", "clauses", "reasons", "consent")
+def _step(flow: _Flow) -> Step:
+    event = ("happened_at", "kind", "service", "purpose", "basis", "recipient", "dataset", "location", "event_id")
+    part = ("category", "verdict", "clauses", "reasons", "consent")
     return Step(
-        **{name: getattr(event, name) for name in of_event},
-        **{name: getattr(part, name) for name in of_part},
+        **{name: getattr(flow.event, name) for name in event},
+        **{name: getattr(flow.part, name) for name in part},
     )

@@ -7,26 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from pydantic import AwareDatetime
 
-from flowtrack.audit.reports.access_request import Step, step_of
+from flowtrack.audit.consent_proof import ConsentProofAnswer, ProofState, ReliedFlow, in_force
 from flowtrack.audit.reports.frame import Desk, Report, used
-from flowtrack.audit.trail import TrailAnswer, TrailConsent
 from flowtrack.domain.consent import AllOf, Notice, Term, UsagePolicy
+from flowtrack.domain.history import GRANTS
 from flowtrack.domain.model import Contract
-from flowtrack.domain.names import RecordState
+from flowtrack.domain.names import Verdict
 from flowtrack.domain.vocabulary import Vocabularies, Vocabulary
 from flowtrack.errors import QuestionError
-
-_IN_FORCE: Final = {
-    RecordState.GIVEN,
-    RecordState.RENEWED,
-    RecordState.ACCEPTED,
-    RecordState.USING,
-    RecordState.OPEN,
-}
 
 
 class State(Contract):
@@ -40,6 +32,8 @@ class State(Contract):
     method: str
     scope: UsagePolicy | None
     notice: Notice | None
+    relied: int
+    """Flows that this state permitted."""
     stands: bool
     """It is the one that stood at the instant."""
 
@@ -73,68 +67,60 @@ class ConsentProof(Report):
     """What the subject was shown: of the state that stood."""
     states: list[State]
     covered: list[Covered]
-    relied: list[Step]
-    """Every flow whose verdict this record carried, whenever it happened."""
+    relied: list[ReliedFlow]
+    """Every flow that this record permitted, whenever it happened."""
+    kept_out: list[ReliedFlow]
+    """Flows that it did not permit, although their verdict names it: expired, withdrawn, or not covering."""
 
 
-def consent_proof(
-    desk: Desk, trail: TrailAnswer, record: str, words: Vocabularies, *, at: AwareDatetime
-) -> ConsentProof:
-    """Build the proof from the subject's trail.
+def consent_proof(desk: Desk, proof: ConsentProofAnswer, words: Vocabularies, *, at: AwareDatetime) -> ConsentProof:
+    """Build the proof.
 
     Args:
         desk: who makes it, and when.
-        trail: the whole of it.
-        record: id of the consent record.
+        proof: of one record.
         words: of the pack in force: what lies under what.
         at: the instant that it is proved for.
 
     Raises:
         QuestionError: the subject has no such record.
     """
-    found = sorted(
-        (each for each in trail.consents if each.record == record), key=lambda each: (each.valid_from, each.recorded_at)
-    )
-    if not found:
+    question = proof.about.question
+    if not proof.rows:
         raise QuestionError(
             "the subject has no such record", where="record", help="flowtrack report access-request lists those it has"
         )
-    standing = _standing(found, at)
-    relied = [step_of(event, part) for event in trail.rows for part in event.categories if part.consent == record]
-    covered = [] if standing is None else list(_covered(standing.scope or UsagePolicy(), words))
+    standing = in_force(proof.rows, at)
+    covered = [] if standing is None else list(_covered(_scope(proof.rows, at) or UsagePolicy(), words))
     return ConsentProof(
         head=desk.head(
             ConsentProof,
-            [used(trail.about)],
-            names={name for each in relied for name in (each.category, each.purpose)}
+            [used(proof.about)],
+            names={name for each in proof.flows for name in (each.category, each.purpose)}
             | {name for each in covered for name in each.names},
-            clauses={clause for each in relied for clause in each.clauses},
+            clauses={clause for each in proof.flows for clause in each.clauses},
         ),
-        subject=trail.about.question["subject"],
-        record=record,
-        record_kind=found[-1].kind,
+        subject=question["subject"],
+        record=question["record"],
+        record_kind=proof.rows[-1].kind,
         at=at,
         standing="" if standing is None else standing.state,
-        in_force=standing is not None and _is_in_force(standing, at),
+        in_force=standing is not None and standing.state in GRANTS and (not standing.expires or at < standing.expires),
         notice=None if standing is None else standing.notice,
-        states=[_state(each, standing) for each in found],
+        states=[_state(each, stands=each is standing) for each in proof.rows],
         covered=covered,
-        relied=relied,
+        relied=[each for each in proof.flows if each.verdict == Verdict.PERMIT],
+        kept_out=[each for each in proof.flows if each.verdict != Verdict.PERMIT],
     )
 
 
-def _standing(states: Sequence[TrailConsent], at: datetime) -> TrailConsent | None:
-    """The last state that took effect at or before the instant."""
-    return next((each for each in reversed(states) if each.valid_from <= at), None)
+def _scope(states: Sequence[ProofState], at: datetime) -> UsagePolicy | None:
+    """The scope that held: a later state that says nothing of its scope is about what the record was about."""
+    return next((each.scope for each in reversed(states) if each.valid_from <= at and each.scope is not None), None)
 
 
-def _is_in_force(state: TrailConsent, at: datetime) -> bool:
-    return state.state in _IN_FORCE and (state.expires is None or at < state.expires)
-
-
-def _state(each: TrailConsent, standing: TrailConsent | None) -> State:
-    copied = {name: getattr(each, name) for name in State.model_fields if name != "stands"}
-    return State(**copied, stands=each is standing)
+def _state(each: ProofState, *, stands: bool) -> State:
+    return State(**{name: getattr(each, name) for name in State.model_fields if name != "stands"}, stands=stands)
 
 
 def _covered(scope: UsagePolicy, words: Vocabularies) -> Iterable[Covered]:

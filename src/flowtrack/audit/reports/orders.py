@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, NamedTuple
 from pydantic import AfterValidator, AwareDatetime, model_validator
 
 from flowtrack.audit.alerts import Alerts
+from flowtrack.audit.consent_proof import ConsentProof as Proof
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.questions import Books, Period, Reach, Situations
@@ -236,14 +237,15 @@ class ConsentProofOrder(Order):
     """What was known at this instant."""
 
     def make(self, bench: Bench) -> Report:
-        """Ask for the subject's trail, which is written down, and build the proof.
+        """Ask for the record's proof, which is written down, and build the report.
 
         Raises:
             QuestionError: the subject has no such record.
             StoreError: the ledger does not answer.
         """
-        trail = bench.ledger.ask(Trail(subject=self.subject, known_at=self.known_at), asker=bench.asker)
-        return consent_proof(bench.desk, trail, self.record, bench.words(), at=self.at or bench.now)
+        question = Proof(subject=self.subject, record=self.record, known_at=self.known_at)
+        answer = bench.ledger.ask(question, asker=bench.asker)
+        return consent_proof(bench.desk, answer, bench.words(), at=self.at or bench.now)
 
 
 class RopaOrder(PeriodOrder):

@@ -48,6 +48,11 @@ DEADLINES: Final = Table(
 _PERIOD: Final = ("since", "until", "known_at")
 _DIFFERENCE: Final = ("what", "service", "recipient", "purpose", "category")
 
+_RELIED: Final = (
+    *("happened_at", "kind", "category", "service", "purpose", "recipient", "verdict", "clauses"),
+    *("reasons", "notice_version", "event_id"),
+)
+
 SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
     AccessRequest.name: (
         Facts("request", ("subject", "received_at", "as_of", "known_at")),
@@ -117,16 +122,11 @@ SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
             "states",
             (
                 *("record_state", "valid_from", "recorded_at", "expires", "method_said", "scope", "notice"),
-                *("stands", "event_id"),
+                *("relied", "stands", "event_id"),
             ),
         ),
-        Table(
-            "relied",
-            (
-                *("happened_at", "kind", "category", "service", "purpose", "recipient", "verdict", "clauses"),
-                *("reasons", "event_id"),
-            ),
-        ),
+        Table("relied", _RELIED),
+        Table("kept_out", _RELIED),
     ),
     Monthly.name: (
         Facts("period", ("month", *_PERIOD, "events", "flows", "never_cited")),
