@@ -16,7 +16,7 @@ from flowtrack.domain.instants import instant_us
 from flowtrack.domain.names import Kind, Verdict
 from flowtrack.errors import ContractError
 from flowtrack.tracking.draft import flow_block
-from flowtrack.tracking.parting import COMMONS_MAX, Parting, parted
+from flowtrack.tracking.parting import COMMONS_MAX, Parting, parted, read_decision
 from flowtrack.tracking.records import Record
 from flowtrack.tracking.rows import COLUMNS, FLOWS
 from tests.ledger.day import category, decision, record, subject_of
@@ -78,6 +78,30 @@ def test_what_recurs_is_read_once() -> None:
     found = parted(record(decision(n, EMAIL), n) for n in range(5))
     assert len({id(each.common) for each in found}) == 1
     assert [each.own.offset for each in found] == [0, 1, 2, 3, 4]
+
+
+@given(st.lists(st.tuples(text, text), min_size=2, max_size=6))
+def test_consent_records_of_one_subject_alone_are_told_apart(ids: list[tuple[str, str]]) -> None:
+    """What differs in them only is not read whole again, and each row has its own."""
+    made = [
+        decision(n, category("provided.email", consent=a), category("provided.phone", consent=b))
+        for n, (a, b) in enumerate(ids)
+    ]
+    records = [record(item, number) for number, item in enumerate(made)]
+    assert by_columns(records) == list(flow_block(records, {(0, 1)}).columns.values())
+
+
+def test_a_text_is_read_whole_once_for_all_consent_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand subjects with consent records of their own cost one careful reading."""
+    read: list[Record] = []
+
+    def counted(each: Record) -> Decision:
+        read.append(each)
+        return read_decision(each)
+
+    monkeypatch.setattr("flowtrack.tracking.parting.read_decision", counted)
+    parted(record(decision(n, category("provided.email", consent=f"r-{n}")), n) for n in range(1_000))
+    assert len(read) == 1
 
 
 def test_what_recurs_is_forgotten_before_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:

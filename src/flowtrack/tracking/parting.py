@@ -4,6 +4,9 @@ The checker writes a decision in that order (`tracking.wording`), so the two are
 ends; what recurs is read once and known by its bytes from then on.  Of a thousand bytes a decision some seven hundred
 recur, and of ten decisions nine at least: reading them again was most of what a sink did.
 
+Consent records may be a subject's alone, and then such a text does not recur; it does without their ids.  So a text
+that was not met before is looked for once more, the ids of its consent records cut out.
+
 Nothing is taken on trust.  The own part must be a JSON object of exactly its fields; so must the particulars, where
 there are any; and what recurs was read strictly within the decision that it was first met in.  Three such parts put
 together can only be the decision that they were cut from.  A decision that is written in any other way is read whole.
@@ -11,6 +14,7 @@ together can only be the decision that they were cut from.  A decision that is w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import itemgetter
@@ -50,6 +54,9 @@ RECURRING: Final = (
 )
 """The columns of `flows` that what recurs decides, in the order of `Common.rows`."""
 
+_CONSENT = re.compile(rb'"consent":"([^"\\\x00-\x1f]*)"')
+"""The id of a category's consent record, where nothing in it is escaped."""
+_consent_at = RECURRING.index("consent")
 _AWARE = Annotated[datetime, msgspec.Meta(tz=True)]
 _recurring = itemgetter(*(COLUMNS[FLOWS].index(name) for name in RECURRING))
 _particulars_at = COLUMNS[FLOWS].index("particulars")
@@ -77,7 +84,7 @@ class Common:
         rows: of each category, the columns `RECURRING`.
         service: that published the events.
         pack: that judged.
-        categories: with their judgements.
+        categories: with their judgements; of consent records only the rows know.
     """
 
     __slots__ = ("categories", "pack", "rows", "service")
@@ -119,6 +126,8 @@ class Parting:
 
     def __init__(self) -> None:
         self._commons: dict[bytes, Common] = {}
+        self._outlines: dict[bytes, Common] = {}
+        """The same by their texts without the consent records' ids."""
 
     def part(self, record: Record) -> Parted:
         """Take a decision apart.
@@ -147,12 +156,15 @@ class Parting:
 
     def _first(self, record: Record, own: Own, text: bytes, particulars: str) -> Parted:
         """Read what recurs in the decision that it is met in first."""
-        whole = self._whole(record)
-        if (whole.own, whole.particulars) == (own, particulars):
-            if len(self._commons) >= COMMONS_MAX:
-                self._commons.clear()
-            self._commons[text] = whole.common
-        return whole
+        pieces = _CONSENT.split(text)
+        outline = b'"consent":""'.join(pieces[::2])
+        common = _with_consents(self._outlines.get(outline), pieces[1::2])
+        if common is None:
+            whole = self._whole(record)
+            if (whole.own, whole.particulars) != (own, particulars):
+                return whole
+            common = _remember(self._outlines, outline, whole.common)
+        return Parted(record, own, _remember(self._commons, text, common), particulars)
 
     @staticmethod
     def _whole(record: Record) -> Parted:
@@ -172,6 +184,27 @@ class Parting:
             item.correlationid,
         )
         return Parted(record, own, common, rows[0][_particulars_at])
+
+
+def _remember(known: dict[bytes, Common], text: bytes, common: Common) -> Common:
+    if len(known) >= COMMONS_MAX:
+        known.clear()
+    known[text] = common
+    return common
+
+
+def _with_consents(common: Common | None, ids: Sequence[bytes]) -> Common | None:
+    """The same with other consent records, one for each category; None where it cannot be told whose they are."""
+    if common is None or not len(ids) == len(common.rows) == len(common.categories):
+        return None
+    try:
+        names = [each.decode() for each in ids]
+    except UnicodeDecodeError:
+        return None
+    rows = tuple(
+        (*row[:_consent_at], name, *row[_consent_at + 1 :]) for row, name in zip(common.rows, names, strict=True)
+    )
+    return Common(rows, common.service, common.pack, common.categories)
 
 
 def read_decision(record: Record) -> Decision:
