@@ -9,8 +9,9 @@ from flowtrack.domain.consent import ConsentData, Notice, UsagePolicy
 from flowtrack.domain.decision import ConsentCopy, Decision
 from flowtrack.domain.facts import Facts, Particulars
 from flowtrack.domain.names import ActorType, Kind, Method, RecordKind, RecordState, Verdict
+from flowtrack.domain.registry import RegistryDocument
 from flowtrack.tracking.ledger import LedgerStore, LedgerWriter
-from flowtrack.tracking.records import Record
+from flowtrack.tracking.records import Record, Topic
 from flowtrack.tracking.rows import FLOWS, block_of, flow_rows
 from tests.ledger.day import (
     CATEGORIES,
@@ -35,6 +36,7 @@ _AFTER = 1_000
 def write_days(store: LedgerStore, events: int = 120) -> None:
     """Write a day of all kinds of records, days with all circumstances, and amendments of some of them."""
     LedgerWriter(store, "run").process([*a_day(60), *_records(events)])
+    LedgerWriter(store, "later").process(_around(events))
     for number, each in enumerate(_decisions(events)):
         if number % 11 == 3:
             _amend(store, each, _AFTER + number)
@@ -49,6 +51,40 @@ def _records(events: int) -> list[Record]:
         if number % 5 == 0:
             records.append(record(_consent(number), _AFTER + 2 * number + 1, at_ms=at_ms))
     return records
+
+
+def _around(events: int) -> list[Record]:
+    """What is known of services and parties, and what is told erased."""
+    registry = RegistryDocument.model_validate(
+        {
+            "version": "2",
+            "services": {"shop": {"controller": "platform", "regions": ["KR"]}},
+            "parties": {
+                "acme": {"type": "processor", "country": "KR"},
+                "bank": {"type": "partner", "country": "US"},
+                "club": [{"type": "partner", "country": "KR"}],
+            },
+        }
+    )
+    body = registry.model_dump_json(exclude_none=True).encode()
+    last = _AFTER + 3 * events
+    erased = [
+        (decision(last, kind=Kind.ERASE, subject=subject_of(0), happened_at=START + timedelta(days=2)), last),
+        (
+            decision(
+                last + 1,
+                category(CATEGORIES[0]),
+                kind=Kind.ERASE,
+                subject=subject_of(3),
+                happened_at=START + timedelta(days=4),
+            ).model_copy(update={"dataset": "crm"}),
+            last + 1,
+        ),
+    ]
+    return [
+        Record(Topic.REGISTRY, 0, 1, START_MS + 5, b"registry:2", body),
+        *(record(made, offset, at_ms=START_MS + 3 * 86_400_000) for made, offset in erased),
+    ]
 
 
 def _decisions(events: int) -> list[Decision]:

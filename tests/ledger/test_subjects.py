@@ -13,15 +13,18 @@ from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import standing
 from flowtrack.adapters.clickhouse.times import times_of
+from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.audit_log import AuditLog
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.ledger import Ledger
+from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.questions import Period
 from flowtrack.audit.roles import Asker, Role
 from flowtrack.audit.trail import Trail
+from flowtrack.audit.transfers import Transfers
 from flowtrack.domain.names import Kind
 from flowtrack.testing.ledger import MemoryLedger
 from tests.ledger.conftest import ASKER, Both, clock
@@ -196,3 +199,49 @@ def test_the_audit_log_can_be_asked(both: Both) -> None:
     assert (first.about.completeness.left_out, [*first.rows, *rest.rows]) == (1, whole)
     about = both.ledger.ask(AuditLog(subject=SUBJECT), asker=ASKER).rows
     assert sorted(row.asked for row in about) == ["audit-log", "consent-proof", "trail"]
+
+
+def test_uses_by_staff_are_those_of_the_memory(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
+    """Who used whose data, with every filter and in pages; the counts are those of all pages."""
+    filters: list[dict[str, Any]] = [
+        {},
+        {"actor": "staff-1"},
+        {"role": "fraud"},
+        {"subject": SUBJECT},
+        {"service": "desk", "category": "provided"},
+        {"limit": 3},
+    ]
+    found = same(ledger, expected, Access, *filters)
+    whole, page = found[0], found[5 * len(TIMES)]
+    assert page.staff == whole.staff
+    assert sum(each.flows for each in whole.staff) == len(whole.rows)
+    assert {row.task for row in whole.rows} == {"", "t-1"}
+    rest = ledger.ask(Access(limit=100, after=page.about.completeness.after), asker=ASKER)
+    assert [*page.rows, *rest.rows] == whole.rows
+
+
+def test_transfers_are_those_of_the_memory(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
+    """What went abroad, with every filter; a party abroad counts whatever the destination is."""
+    filters: list[dict[str, Any]] = [{}, {"home": "KR"}, {"home": "US"}, {"recipient": "bank"}, {"limit": 2}]
+    found = same(ledger, expected, Transfers, *filters)
+    default, korean = found[0], found[len(TIMES)]
+    assert default.home == ["KR"]
+    assert default.rows == korean.rows
+    assert ("US", "club", "KR") in {(row.country, row.recipient, row.recipient_country) for row in default.rows}
+    assert ("KR", "bank", "US") in {(row.country, row.recipient, row.recipient_country) for row in default.rows}
+
+
+def test_what_is_overdue_is_that_of_the_memory(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
+    """What is kept longer than it may be, with every filter; what was erased since is not."""
+    filters: list[dict[str, Any]] = [
+        {},
+        {"keep_days": 1},
+        {"dataset": "crm"},
+        {"service": "desk"},
+        {"category": "provided", "keep_days": 2},
+        {"limit": 1},
+    ]
+    found = same(ledger, expected, Overdue, *filters)
+    whole, strict = found[0], found[len(TIMES)]
+    assert whole.copies < strict.copies
+    assert all(whole.at is not None and row.last_due < whole.at for row in whole.rows)

@@ -7,15 +7,18 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.audit_log import AuditLog
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.family import Question
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
+from flowtrack.audit.transfers import Transfers
 from flowtrack.audit.use import Use
 from flowtrack.audit.violations import Violations
 from flowtrack.domain.model import Contract
@@ -25,7 +28,10 @@ _ALL: Final[tuple[type[Question[Any]], ...]] = (
     Alerts,
     AuditLog,
     ConsentProof,
+    Access,
+    Overdue,
     Overview,
+    Transfers,
     Received,
     ReceivedSubjects,
     Trail,

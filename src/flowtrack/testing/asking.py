@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
+from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.audit_log import AuditLog
@@ -17,11 +18,13 @@ from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.questions import TwoTimes
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
+from flowtrack.audit.transfers import Transfers
 from flowtrack.audit.use import Use
 from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
 from flowtrack.domain.instants import from_us, instant_us
@@ -29,6 +32,7 @@ from flowtrack.testing.graph import graph, subject_graph
 from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.overview import alerts, overview
 from flowtrack.testing.received import received, received_subjects
+from flowtrack.testing.registers import access, overdue, transfers
 from flowtrack.testing.subjects import audit_log, consent_proof
 from flowtrack.testing.trail import trail
 from flowtrack.testing.use import use
@@ -132,6 +136,9 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], An
     AuditLog: audit_log,
     ConsentProof: consent_proof,
     Overview: overview,
+    Access: access,
+    Overdue: overdue,
+    Transfers: transfers,
     Received: received,
     ReceivedSubjects: received_subjects,
     Trail: trail,

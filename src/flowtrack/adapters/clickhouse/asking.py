@@ -7,18 +7,22 @@ from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
 from flowtrack.adapters.clickhouse import statements as sql
+from flowtrack.adapters.clickhouse.access import access
 from flowtrack.adapters.clickhouse.alerts import alerts
 from flowtrack.adapters.clickhouse.audit_log import audit_log
 from flowtrack.adapters.clickhouse.completeness import completeness
 from flowtrack.adapters.clickhouse.consent_proof import consent_proof
 from flowtrack.adapters.clickhouse.graph import graph, subject_graph
 from flowtrack.adapters.clickhouse.journal import write_down
+from flowtrack.adapters.clickhouse.overdue import overdue
 from flowtrack.adapters.clickhouse.overview import overview
 from flowtrack.adapters.clickhouse.received import received, received_subjects
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.trail import trail
+from flowtrack.adapters.clickhouse.transfers import transfers
 from flowtrack.adapters.clickhouse.use import use
 from flowtrack.adapters.clickhouse.violations import violations
+from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.audit_log import AuditLog
@@ -26,10 +30,12 @@ from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.cursors import pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
+from flowtrack.audit.transfers import Transfers
 from flowtrack.audit.use import Use
 from flowtrack.audit.violations import Violations
 from flowtrack.domain.instants import from_us
@@ -41,6 +47,9 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], A
     AuditLog: audit_log,
     ConsentProof: consent_proof,
     Overview: overview,
+    Access: access,
+    Overdue: overdue,
+    Transfers: transfers,
     Received: received,
     ReceivedSubjects: received_subjects,
     Trail: trail,
