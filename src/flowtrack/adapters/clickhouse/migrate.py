@@ -23,6 +23,13 @@ _CREATE_JOURNAL = """
 CREATE TABLE IF NOT EXISTS migrations
 (number UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
 ENGINE = MergeTree ORDER BY number"""
+# What rewrites parts that are there takes minutes for a hundred million rows, and is right while it is under way: where
+# a part has not got a projection yet, rows are read. So nobody waits for it; the engine goes on with it after a restart.
+_REWRITES = re.compile(r"^ALTER TABLE \w+ (?:MATERIALIZE|DROP PROJECTION)\b", re.MULTILINE)
+_IN_BACKGROUND = " SETTINGS alter_sync = 0, mutations_sync = 0"  # the embedded engine waits for both by default
+_LEFT = """
+SELECT table, sum(parts_to_do), max(latest_fail_reason != '') FROM system.mutations
+WHERE database = currentDatabase() AND NOT is_done GROUP BY table ORDER BY table"""
 
 
 class Migration(NamedTuple):
@@ -41,6 +48,16 @@ class Migration(NamedTuple):
         """The file's statements, in order; a semicolon at a line's end closes one."""
         parts = (part.strip() for part in _END.split(self.text))
         return [part for part in parts if _has_code(part)]
+
+
+class Rewriting(NamedTuple):
+    """A table of which older parts are being rewritten in the background."""
+
+    table: str
+    parts: int
+    """That are left, of all servers."""
+    failing: bool
+    """Whether the engine has tried one in vain (for want of memory or disk, mostly); it goes on trying."""
 
 
 class Database(Protocol):
@@ -110,6 +127,12 @@ def apply(database: Database, migrations: Iterable[Migration], layout: Layout) -
     return done
 
 
+def rewriting(database: Database, layout: Layout) -> list[Rewriting]:
+    """What the engine is still rewriting, of migrations and clean-ups: everything is answered meanwhile, only slower."""
+    left = database.rows(_LEFT.replace("system.mutations", layout.of_all("system.mutations")))
+    return [Rewriting(str(table), int(str(parts)), bool(failing)) for table, parts, failing in left]
+
+
 def _found(folder: str) -> list[Migration]:
     here = files("flowtrack.adapters.clickhouse.migrations").joinpath(folder)
     found = [
@@ -121,8 +144,9 @@ def _found(folder: str) -> list[Migration]:
 
 
 def _run(database: Database, statement: str, layout: Layout) -> None:
+    background = _IN_BACKGROUND if _REWRITES.search(statement) else ""
     for rendered in layout.rendered(statement):
-        database.command(rendered)
+        database.command(f"{rendered}{background}")
 
 
 def _refuse_changed(migration: Migration, checksum: str) -> None:

@@ -15,6 +15,7 @@ _MIB = 1024 * 1024
 _CACHE_BYTES = 8 * _MIB  # a trail reads one granule a part: what it needs of marks and primary keys fits
 _SMALLEST_MIB = 200  # below, the engine has nothing left to merge with after loading itself
 _PREFIX = "FLOWTRACK_CLICKHOUSE__"
+_ENGINE = Path(__file__).with_name("engine.xml")  # a file for certain: the engine itself reads it
 
 
 class ClickHouseSettings(BaseSettings):
@@ -138,10 +139,8 @@ class ClickHouseSettings(BaseSettings):
             "background_schedule_pool_size": "1",
             "background_common_pool_size": "1",
             "max_thread_pool_size": "48",
-            # Projections are rebuilt so many rows at a time: with the engine's million at once, cleaning up after an
-            # erasure does not fit the bound. Inserts pin their own (connect.py).
-            "min_insert_block_size_rows": "65536",
-            "min_insert_block_size_bytes": str(16 * _MIB),
+            "config-file": str(_ENGINE),
+            "users_config": str(_ENGINE),  # without the other, the engine does not look at this one
             "backups.allowed_path": "/",  # an operator's backups go where this process may write
         }
 

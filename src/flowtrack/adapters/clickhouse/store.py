@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import IO, Any, Self, cast
 
 import pyarrow as pa
+import structlog
 from clickhouse_connect.driver.client import Client
 
 from flowtrack.adapters.clickhouse import handing
@@ -18,13 +19,22 @@ from flowtrack.adapters.clickhouse.connect import INSERT_ROWS_MAX, connect, hand
 from flowtrack.adapters.clickhouse.damage import refuse_damaged
 from flowtrack.adapters.clickhouse.faults import Doing, opening, ours
 from flowtrack.adapters.clickhouse.footprint import release_code_pages
-from flowtrack.adapters.clickhouse.migrate import Migration, apply, for_servers, shipped, shipped_layout
+from flowtrack.adapters.clickhouse.migrate import (
+    Migration,
+    Rewriting,
+    apply,
+    for_servers,
+    rewriting,
+    shipped,
+    shipped_layout,
+)
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.errors import StoreError
 from flowtrack.tracking.rows import FLOWS
 
 # Asked before one is made: a writer needs no right to make databases.
 _DATABASE = "SELECT 1 FROM system.databases WHERE name = {name:String}"
+_log = structlog.get_logger(__name__)
 # Dictionaries are made by the engine, which does it several times as fast as its client.
 _LOW_CARDINALITY = re.compile(r"LowCardinality\((\w+)\)")
 
@@ -87,6 +97,8 @@ class Store:
     def migrate(self, migrations: Iterable[Migration] | None = None) -> list[str]:
         """Apply what is missing of the migrations (those that are shipped, unless said), and give their names.
 
+        Older rows that have to be rewritten are rewritten in the background (`rewriting`).
+
         Raises:
             StoreError: an applied file has changed, the database is ahead, a statement failed, or something of what is
                 there is damaged.
@@ -96,8 +108,14 @@ class Store:
         done = apply(self, migrations, self.layout)
         if not self.settings.cluster:
             refuse_damaged(self, self.settings.address)
+        for left in self.rewriting():
+            _log.info("older rows are rewritten in the background", **left._asdict())
         self._slim()
         return done
+
+    def rewriting(self) -> list[Rewriting]:
+        """What the engine is still rewriting; the embedded one only while a process has it open."""
+        return rewriting(self, self.layout)
 
     def insert(self, table: str, columns: Mapping[str, Sequence[Any]], token: str, deadline_ms: int = 0) -> None:
         """Insert columns of equal length as one block: wholly there afterwards, or not at all.
