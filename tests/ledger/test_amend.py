@@ -33,9 +33,19 @@ class FailingLedger(MemoryLedger):
         """Insert, or fail."""
         self._write(lambda: super(FailingLedger, self).insert(block, token, deadline_ms))
 
-    def rewrite(self, scope: Scope, span: Span, changes: Sequence[Change], recorded_at_ms: int, token: str) -> None:
+    def rewrite(
+        self,
+        scope: Scope,
+        span: Span,
+        changes: Sequence[Change],
+        recorded_at_ms: int,
+        token: str,
+        deadline_ms: int = 0,
+    ) -> None:
         """Rewrite, or fail."""
-        self._write(lambda: super(FailingLedger, self).rewrite(scope, span, changes, recorded_at_ms, token))
+        self._write(
+            lambda: super(FailingLedger, self).rewrite(scope, span, changes, recorded_at_ms, token, deadline_ms)
+        )
 
     def note_job(self, job: Job) -> None:
         """Note, or fail."""

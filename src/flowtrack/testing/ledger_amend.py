@@ -77,7 +77,15 @@ class MemoryAmendments(MemoryTables):
             answer.append(Seen(pack, registry, situation, era, verdict, judged["reasons"], attributes))
         return answer
 
-    def rewrite(self, scope: Scope, span: Span, changes: Sequence[Change], recorded_at_ms: int, token: str) -> None:
+    def rewrite(
+        self,
+        scope: Scope,
+        span: Span,
+        changes: Sequence[Change],
+        recorded_at_ms: int,
+        token: str,
+        deadline_ms: int = 0,
+    ) -> None:
         """Retract and assert anew what the changes name."""
         rows: list[Row] = []
         for row in standing(self.flows_in(scope, span, None), scope.offset, scope.since_us):
@@ -86,7 +94,7 @@ class MemoryAmendments(MemoryTables):
                 if said == change[:4] and change.since_us <= row["happened_at"] < change.until_us:
                     rows += _instead(row, change, scope, recorded_at_ms)
         if rows:
-            self.insert(block_of_rows(tables.FLOWS, rows), token)
+            self.insert(block_of_rows(tables.FLOWS, rows), token, deadline_ms)
 
     def jobs(self, epoch: str) -> list[Job]:
         """Give every job in its latest state."""

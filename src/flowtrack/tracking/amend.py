@@ -70,7 +70,7 @@ class Amender:
 
     # -- consents ----------------------------------------------------------------------------------------------
 
-    def amend(self, markers: Sequence[tuple[Marker, Record]]) -> tuple[list[Block], list[Output]]:
+    def amend(self, markers: Sequence[tuple[Marker, Record]], deadline_ms: int = 0) -> tuple[list[Block], list[Output]]:
         """Judge anew what markers of consents touch; all of them in one look at the ledger.
 
         Everything before the markers must be in the ledger; what stands after them there does not matter.  Each
@@ -79,6 +79,7 @@ class Amender:
 
         Args:
             markers: of consents, with their records, in the order of each partition.
+            deadline_ms: of what jobs under way write for their subjects first (`tracking.intent.Intent`).
 
         Returns:
             The blocks to insert, all of them before the markers are committed, and what is to be published.
@@ -93,18 +94,18 @@ class Amender:
         blocks: list[Block] = []
         outputs: list[Output] = []
         for partition, learned in partitions.items():
-            self._catch_up(partition, learned)
+            self._catch_up(partition, learned, deadline_ms)
             more_blocks, more_outputs = self._amend(partition, sorted(learned, key=lambda each: each.offset))
             blocks += more_blocks
             outputs += more_outputs
         return blocks, outputs
 
-    def _catch_up(self, partition: int, learned: Iterable[Knowledge]) -> None:
+    def _catch_up(self, partition: int, learned: Iterable[Knowledge], deadline_ms: int) -> None:
         """Make what is still being changed over all subjects for these first: they are judged on top of it."""
         for job in self._jobs.get(partition, ()):
             subjects = {_subject(each) for each in learned if each.offset > job.knowledge.offset}
             if subjects:
-                job.of_subjects(subjects)
+                job.of_subjects(subjects, deadline_ms)
 
     def _amend(self, partition: int, learned: Sequence[Knowledge]) -> tuple[list[Block], list[Output]]:
         last = learned[-1].offset
@@ -157,8 +158,11 @@ class Amender:
         self._store.note_job(job)
         self._jobs.setdefault(record.partition, []).append(self._job(job, resumed=False))
 
-    def step(self) -> list[Output]:
+    def step(self, deadline_ms: int = 0) -> list[Output]:
         """Work through the next span of subjects of the oldest job; nothing where there is none.
+
+        Args:
+            deadline_ms: after which the store refuses what it writes (`tracking.intent.Intent`); 0 for none.
 
         Raises:
             StoreError: the store does not answer.
@@ -166,7 +170,7 @@ class Amender:
         """
         for jobs in self._jobs.values():
             while jobs:
-                outputs = jobs[0].step()
+                outputs = jobs[0].step(deadline_ms)
                 if not jobs[0].done:
                     return outputs
                 jobs.pop(0)

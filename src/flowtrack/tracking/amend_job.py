@@ -68,19 +68,24 @@ class Rejudging:
         self._doubt = resumed
         self._out_of_turn = 0
         self._told = False
+        self._deadline_ms = 0
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to do, and that is written down."""
         return self.job.done
 
-    def step(self) -> list[Output]:
+    def step(self, deadline_ms: int = 0) -> list[Output]:
         """Work through the next span of subjects, and give what is to be published of it.
+
+        Args:
+            deadline_ms: see `tracking.intent.Intent`: a sink that was given up and wakes up writes nothing.
 
         Raises:
             StoreError: the store does not answer; the step comes again.
             RuntimeStateError: the marker's rules cannot be had.
         """
+        self._deadline_ms = deadline_ms
         self._note()
         if self.done:
             return []
@@ -105,8 +110,9 @@ class Rejudging:
             return []
         return list(amendments(self._store.brought_in(self.scope, span), self.knowledge))
 
-    def of_subjects(self, subjects: Collection[str]) -> None:
+    def of_subjects(self, subjects: Collection[str], deadline_ms: int = 0) -> None:
         """Make the change for some subjects out of turn; it is published when their turn comes."""
+        self._deadline_ms = deadline_ms
         decider = self._library.decider(self.knowledge.marker.rules)
         rows = standing(self._store.flows_of(self.scope, subjects), self.scope.offset, self.scope.since_us)
         named = blake2b("".join(sorted(subjects)).encode(), digest_size=8).hexdigest()
@@ -142,7 +148,7 @@ class Rejudging:
         plan.judge(self._sizes.situations)
         if plan.done and not self._told:
             for number, block in enumerate(blocks_of(list(plan.judgements.values()), (), BLOCK_ROWS)):
-                self._store.insert(block, self._token(f"{JUDGEMENTS}:{number}:{self.job.steps}"))
+                self._store.insert(block, self._token(f"{JUDGEMENTS}:{number}:{self.job.steps}"), self._deadline_ms)
             _log.info(
                 "judging anew",
                 partition=self.job.partition,
@@ -155,7 +161,8 @@ class Rejudging:
         return plan
 
     def _rewrite(self, plan: Planner, span: Span, token: str) -> bool:
-        self._store.rewrite(self.scope, span, plan.changes, self.knowledge.recorded_at_ms, token)
+        at_ms = self.knowledge.recorded_at_ms
+        self._store.rewrite(self.scope, span, plan.changes, at_ms, token, self._deadline_ms)
         return self._doubt
 
     def _one_by_one(self, situations: Sequence[int], span: Span, decider: Decider, token: str) -> bool:
@@ -182,7 +189,7 @@ class Rejudging:
         histories = self._store.histories(self.scope, {row["subject"] for row in rows})
         judgements, pairs = self._judge.answers(rows, decider, histories, self.knowledge)
         for number, block in enumerate(blocks_of(judgements, pairs, BLOCK_ROWS)):
-            self._store.insert(block, token(number))
+            self._store.insert(block, token(number), self._deadline_ms)
         return pairs
 
     def _token(self, name: str) -> str:

@@ -103,12 +103,23 @@ class AmendStore(Protocol):
         """Give the situations of a scope, apart by the era that the instants cut."""
         ...
 
-    def rewrite(self, scope: Scope, span: Span, changes: Sequence[Change], recorded_at_ms: int, token: str) -> None:
-        """Retract and assert anew, as one block, the rows that stand before the marker and that the changes name."""
+    def rewrite(
+        self,
+        scope: Scope,
+        span: Span,
+        changes: Sequence[Change],
+        recorded_at_ms: int,
+        token: str,
+        deadline_ms: int = 0,
+    ) -> None:
+        """Retract and assert anew, as one block, the rows that stand before the marker and that the changes name.
+
+        Again under the same token adds nothing; after the deadline it is refused (`tracking.intent.Intent`).
+        """
         ...
 
-    def insert(self, block: Block, token: str) -> None:
-        """Insert a block, wholly or not at all; again under the same token adds nothing."""
+    def insert(self, block: Block, token: str, deadline_ms: int = 0) -> None:
+        """Insert a block, wholly or not at all; again under the same token adds nothing, after the deadline nothing."""
         ...
 
     def jobs(self, epoch: str) -> list[Job]:

@@ -336,7 +336,7 @@ class LedgerWriter:
             else:
                 for marker, record in run:
                     self._amender.begin(marker, record)
-        return outputs + self._amender.step()
+        return outputs + self._amender.step(intent.deadline_ms)
 
     def _amend_partition(self, amender: Amender, markers: list[tuple[Marker, Record]], intent: Intent) -> list[Output]:
         """Insert what markers of one partition change, until nothing is missing any more.
@@ -345,7 +345,7 @@ class LedgerWriter:
         under the same tokens.
         """
         for number in range(_TOKENS_MAX):
-            blocks, outputs = amender.amend(markers)
+            blocks, outputs = amender.amend(markers, intent.deadline_ms)
             if not blocks:
                 return outputs
             for block in blocks:

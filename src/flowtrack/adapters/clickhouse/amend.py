@@ -75,14 +75,23 @@ class LedgerAmendments:
         """Give the situations of a scope."""
         return [Seen(*row) for row in self._store.rows(sql.SEEN, **scope._asdict(), instants=list(instants_us))]
 
-    def rewrite(self, scope: Scope, span: Span, changes: Sequence[Change], recorded_at_ms: int, token: str) -> None:
+    def rewrite(
+        self,
+        scope: Scope,
+        span: Span,
+        changes: Sequence[Change],
+        recorded_at_ms: int,
+        token: str,
+        deadline_ms: int = 0,
+    ) -> None:
         """Retract and assert anew what the changes name, without a row coming here."""
         self._put_changes(scope, changes)
-        self._store.insert_selected(sql.REWRITE, token, **scope._asdict(), **span._asdict(), recorded_ms=recorded_at_ms)
+        where = {**scope._asdict(), **span._asdict()}
+        self._store.insert_selected(sql.REWRITE, token, deadline_ms, **where, recorded_ms=recorded_at_ms)
 
-    def insert(self, block: Block, token: str) -> None:
+    def insert(self, block: Block, token: str, deadline_ms: int = 0) -> None:
         """Insert a block, wholly or not at all; again under the same token adds nothing."""
-        self._store.insert(block.table, block.columns, token)
+        self._store.insert(block.table, block.columns, token, deadline_ms)
 
     def _put_changes(self, scope: Scope, changes: Sequence[Change]) -> None:
         """Write the changes down, for the engine to join with; once for a job, since its token is the job's."""

@@ -102,6 +102,7 @@ INNER JOIN
 ) AS c ON f.pack = c.pack AND f.registry = c.registry AND f.situation = c.situation AND f.verdict = c.verdict_before
 ARRAY JOIN [-1, 1] AS weight
 WHERE f.happened_at >= c.since AND f.happened_at < c.until
+ORDER BY f.subject, f.source_partition, f.source_offset, f.category, weight
 SETTINGS distributed_product_mode = 'local'"""  # noqa: S608 - columns of ours
 
 CHANGES_HELD: Final = """

@@ -30,6 +30,8 @@ _ONE_BLOCK = {
     "max_insert_threads": 1,
     "max_threads": 1,
 }
+SORTED = {"max_block_size": 1 << 18, "prefer_external_sort_block_bytes": 0}
+"""Of what an insert selects in order: the sort gives blocks of so many rows, whatever the parts it was read from."""
 _ON_A_SERVER = {
     "insert_deduplicate": 1,  # an administrator's profile may have it off
     "wait_end_of_query": 1,  # no answer before it is done, so that 200 means written

@@ -15,7 +15,7 @@ import structlog
 from clickhouse_connect.driver.client import Client
 
 from flowtrack.adapters.clickhouse import handing
-from flowtrack.adapters.clickhouse.connect import INSERT_ROWS_MAX, connect, hand_on, insert_settings
+from flowtrack.adapters.clickhouse.connect import INSERT_ROWS_MAX, SORTED, connect, hand_on, insert_settings
 from flowtrack.adapters.clickhouse.damage import refuse_damaged
 from flowtrack.adapters.clickhouse.faults import Doing, opening, ours
 from flowtrack.adapters.clickhouse.footprint import release_code_pages
@@ -165,19 +165,21 @@ class Store:
         with ours(self._doing(f"insert into `{FLOWS}`", writes=True)):
             hand_on(self._open_client(), self.settings, columns, settings)
 
-    def insert_selected(self, statement: str, token: str, **parameters: object) -> None:
+    def insert_selected(self, statement: str, token: str, deadline_ms: int = 0, **parameters: object) -> None:
         """Run an `INSERT ... SELECT` whose rows become one block; again under the same token adds nothing.
 
         Args:
-            statement: gives `INSERT_ROWS_MAX` rows at most, of one partition of the table.
+            statement: gives `INSERT_ROWS_MAX` rows at most, of one partition of the table, in an order of its own: as
+                they are read, they come in blocks that another merge cuts otherwise, and each would have a token.
             token: as of `insert`.
+            deadline_ms: likewise.
             parameters: its values, as of `rows`.
 
         Raises:
             StoreError: it failed, or its outcome is unknown.
         """
-        settings = insert_settings(self.settings, token, read_back=True)
-        self.command(statement, settings, **parameters)
+        settings = insert_settings(self.settings, token, read_back=True, deadline_ms=deadline_ms)
+        self.command(statement, {**settings, **SORTED}, **parameters)
 
     def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
         """Run a query and give its rows; values go in as parameters (`{name:Type}`), never into the text.

@@ -40,10 +40,10 @@ WHERE subject = {subject:UUID} AND {when}
   AND {its_service:String} IN ('', flows.service) AND {its_kind:String} IN ('', flows.kind)
 GROUP BY epoch, source_partition, source_offset, category, revision
 HAVING sum(sign) > 0
-ORDER BY source_offset, category"""
+ORDER BY source_offset, category SETTINGS optimize_use_projections = 0"""
 _JUDGEMENTS: Final = """
 SELECT pack, situation, severity, rules, clauses, reasons, notes, gaps FROM judgements
-WHERE (pack, situation) IN (SELECT DISTINCT pack, toUInt64(situation) FROM flows WHERE subject = {subject:UUID})
+WHERE pack IN {packs:Array(String)} AND situation IN {situations:Array(UInt64)}
 ORDER BY defined DESC LIMIT 1 BY pack, situation"""
 # Of a record that came again under its ids the last state counts, as for the checker; it is known since it was said
 # first, since a new broker is given all records once more.
@@ -58,7 +58,7 @@ SELECT event_id, record, kind, state, valid_us, recorded_ms, expires_us, scope, 
     GROUP BY event_id, record, kind, state, valid_from, expires, scope, notice, method, country
     ORDER BY max((recorded_at, decision_offset)) DESC LIMIT 1 BY record, event_id
 )
-WHERE valid_from <= fromUnixTimestamp64Micro({as_of:Int64}, 'UTC')"""
+WHERE valid_from <= fromUnixTimestamp64Micro({as_of:Int64}, 'UTC') SETTINGS optimize_use_projections = 0"""
 _EVER_US = 1 << 57  # some year 6500
 _NOT_JUDGED: dict[str, Any] = {name: [] for name in ("rules", "clauses", "reasons", "notes", "gaps")} | {"severity": ""}
 
@@ -81,8 +81,7 @@ def trail(store: Store, question: Trail, about: About) -> TrailAnswer:
         its_service=question.service or "",
         its_kind=question.kind or "",
     )
-    judged = store.named(_JUDGEMENTS, subject=question.subject) if found else []
-    judgements = {(row["pack"], row["situation"]): row for row in judged}
+    judgements = _judgements(store, found) if found else {}
     rows = sorted(
         (_event(group, judgements) for group in _by_event(found)),
         key=lambda event: (event.happened_at, event.recorded_at, event.offset),
@@ -92,6 +91,13 @@ def trail(store: Store, question: Trail, about: About) -> TrailAnswer:
         rows=rows,
         consents=consents_of(store, question.subject, _ended(question), question.known_at),
     )
+
+
+def _judgements(store: Store, flows: list[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
+    """What was said of the situations of some flows, by pack and situation."""
+    packs, situations = {row["pack"] for row in flows}, {row["situation"] for row in flows}
+    judged = store.named(_JUDGEMENTS, packs=sorted(packs), situations=sorted(situations))
+    return {(row["pack"], row["situation"]): row for row in judged}
 
 
 def consents_of(
