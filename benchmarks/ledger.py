@@ -23,6 +23,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.rig.ledger_data import DAYS, START, make
+from benchmarks.rig.ledger_picture import drawn
+from benchmarks.rig.memory import forget_peak, peak_mib
 from benchmarks.rig.telling import Figure, options_of, tell
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
@@ -44,7 +46,7 @@ _TRAILS = 200
 _ASKER = Asker(who="benchmark")
 _GOALS = {"trail": 50, "overview": 1_000, "blast radius": 2_000, "what-if, other rules": 10_000, "books": 5_000}
 """At 100 million rows, in milliseconds; of the trail p95, of the others p50."""
-_RULE = (
+RULE = (
     '@id("bench") @clause("3.1") @reason("no_rule_permits")\n'
     'forbid (principal, action == Action::"use", resource in Category::"automatic.ip")\n'
     'when { context.purpose == Purpose::"service.improve" };\n'
@@ -55,6 +57,8 @@ _BAR = 40
 def _options() -> argparse.Namespace:
     parser = options_of(__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=list(SIZES), help="sizes to measure")
+    parser.add_argument("--picture", type=Path, help="draw how what questions take grows, as SVG")
+    parser.add_argument("--merge", action="store_true", help="merge each month into one part before it is asked")
     parser.add_argument("--keep", type=Path, help="folder of the ledgers: taken where there, made and kept where not")
     return parser.parse_args()
 
@@ -68,6 +72,9 @@ def main() -> None:
     with _folder(options.keep) as folder:
         for rows in sizes:
             with _ledger(folder / f"{rows}", rows) as (store, ledger):
+                if options.merge:
+                    store.command("OPTIMIZE TABLE flows FINAL")
+                    store.command("OPTIMIZE TABLE consents FINAL")
                 figures += _bytes_a_row(store, rows)
                 for name, question in _questions(store, ledger, options.tiny):
                     count = (3 if options.tiny else _TRAILS) if name == "trail" else max(1, options.rounds)
@@ -76,6 +83,8 @@ def main() -> None:
                     growth.setdefault(name, {})[rows] = figures[-2].median
     tell("ledger", figures, options.json)
     _show(growth)
+    if options.picture is not None:
+        options.picture.write_text(drawn(growth), encoding="utf-8")
 
 
 @contextmanager
@@ -144,7 +153,7 @@ def _questions(store: Store, ledger: ClickHouseLedger, tiny: bool) -> Iterator[t
 
 def _packs() -> tuple[Pack, Pack]:
     """A pack with one more rule; and one with one more rule and one more word."""
-    files = {**files_of_default_pack(), "policy/zz-bench.cedar": _RULE}
+    files = {**files_of_default_pack(), "policy/zz-bench.cedar": RULE}
     word = "\nautomatic.bench: {parents: [automatic], title: {en: One more, ko: 하나 더}}\n"
     return load_pack(files), load_pack({**files, "vocabulary/category.yaml": files["vocabulary/category.yaml"] + word})
 
@@ -153,13 +162,11 @@ def _measured(question: Callable[[], object], count: int) -> list[tuple[float, f
     """Wall and processor time in milliseconds, and the highest resident memory in MiB, of each time."""
     found = []
     for _ in range(count):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # starts the high-water mark anew
+        forget_peak()
         wall_s, cpu_s = time.monotonic(), time.process_time()
         question()
         wall_s, cpu_s = time.monotonic() - wall_s, time.process_time() - cpu_s
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        peak_kib = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-        found.append((wall_s * 1_000, cpu_s * 1_000, peak_kib / 1_024))
+        found.append((wall_s * 1_000, cpu_s * 1_000, peak_mib()))
     return found
 
 

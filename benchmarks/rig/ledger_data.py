@@ -160,6 +160,12 @@ def make(store: Store, rows: int, told: Callable[[int], None] = lambda _: None) 
     return int(store.rows("SELECT count() FROM flows")[0][0])
 
 
+def more(store: Store, rows: int, first: int, count: int) -> None:
+    """Add some more events to a ledger that was made of so many rows; `first` is beyond those it has."""
+    events = int(rows / ROWS_PER_EVENT)
+    store.command(FLOWS.format(**_terms(events, max(1, events // EVENTS_PER_SUBJECT)), first=first, count=count))
+
+
 def _blocks(events: int, size: int = _BLOCK_EVENTS) -> Iterator[tuple[int, int]]:
     for first in range(0, events, size):
         yield first, min(size, events - first)

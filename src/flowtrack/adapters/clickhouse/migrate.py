@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS migrations
 (number UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
 ENGINE = MergeTree ORDER BY number"""
 # What rewrites parts that are there takes minutes for a hundred million rows, and is right while it is under way: where
-# a part has not got a projection yet, rows are read. So nobody waits for it; the engine goes on with it after a restart.
+# a part has no projection yet, rows are read. So nobody waits for it; the engine goes on with it after a restart.
 _REWRITES = re.compile(r"^ALTER TABLE \w+ (?:MATERIALIZE|DROP PROJECTION)\b", re.MULTILINE)
 _IN_BACKGROUND = " SETTINGS alter_sync = 0, mutations_sync = 0"  # the embedded engine waits for both by default
 _LEFT = """
@@ -128,7 +128,7 @@ def apply(database: Database, migrations: Iterable[Migration], layout: Layout) -
 
 
 def rewriting(database: Database, layout: Layout) -> list[Rewriting]:
-    """What the engine is still rewriting, of migrations and clean-ups: everything is answered meanwhile, only slower."""
+    """What the engine is still rewriting, of migrations and clean-ups: all is answered meanwhile, only slower."""
     left = database.rows(_LEFT.replace("system.mutations", layout.of_all("system.mutations")))
     return [Rewriting(str(table), int(str(parts)), bool(failing)) for table, parts, failing in left]
 

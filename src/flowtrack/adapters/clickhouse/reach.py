@@ -19,7 +19,7 @@ _STEPS: Final = """
 SELECT kind, service, recipient, dataset, category, min(day), max(day)
 FROM ({standing})
 WHERE kind IN ('store', 'collect', 'use', 'share') AND (dataset != '' OR recipient != '')
-GROUP BY kind, service, recipient, dataset, category"""
+GROUP BY kind, service, recipient, dataset, category SETTINGS max_threads = 2"""
 
 _AT = {"dataset": "dataset", "service": "service", "recipient": "recipient"}
 _START = "SELECT category FROM ({standing})"
