@@ -27,8 +27,6 @@ from flowtrack.audit.erasure import Erase
 BLOCK_ROWS = 200_000
 ROWS_OF_SUBJECT = 50
 WAIT_S = 120.0
-MEMORY_BYTES = 2 << 30
-"""The embedded default of 400 MiB is too little to rebuild the projections of a month of five million rows."""
 _ONE_PART = {"min_insert_block_size_rows": BLOCK_ROWS, "min_insert_block_size_bytes": 1 << 28}
 _FILL = """
 INSERT INTO flows (subject, happened_at, event_id, category, revision, sign, recorded_at, service, kind, purpose, basis,
@@ -50,11 +48,11 @@ SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts
 WHERE database = currentDatabase() AND table = 'flows' AND active"""
 
 
-def measure(rows: int, subjects: int) -> list[Figure]:
-    """Erase so many subjects of a ledger of so many rows."""
+def measure(rows: int, subjects: int, memory_mib: int) -> list[Figure]:
+    """Erase so many subjects of a ledger of so many rows, in an engine of so much memory."""
     with (
         tempfile.TemporaryDirectory(prefix="flowtrack-bench-") as folder,
-        Store(ClickHouseSettings(data_dir=Path(folder), memory_bytes_max=MEMORY_BYTES)) as store,
+        Store(ClickHouseSettings(data_dir=Path(folder), memory_bytes_max=memory_mib << 20)) as store,
     ):
         store.migrate()
         for start in range(0, rows, BLOCK_ROWS):
@@ -91,9 +89,10 @@ def main() -> None:
     """Measure, and tell."""
     parser = options_of(__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--memory-mib", type=int, default=400, help="of the embedded engine (default 400)")
     options = parser.parse_args()
     sizes, subjects = ([2_000], (2,)) if options.tiny else (options.rows, (1, 100))
-    figures = [figure for rows in sizes for many in subjects for figure in measure(rows, many)]
+    figures = [figure for rows in sizes for many in subjects for figure in measure(rows, many, options.memory_mib)]
     tell("Erasure", figures, options.json)
 
 

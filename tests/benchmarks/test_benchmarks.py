@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from benchmarks.backlog import Sample, slope
 from benchmarks.peers.answer import answering
 from benchmarks.peers.lineup import PEERS
+from benchmarks.rig.ledger_picture import drawn, growth_of
 from flowtrack.domain.decision import Decision
 from tests.rig.kafka import NoKafkaError, real_kafka
 
@@ -69,6 +71,29 @@ def test_ledger_runs(tmp_path: Path) -> None:
     for question in ("trail", "overview", "blast radius", "books", "coverage", "what-if, other rules"):
         assert any(f": {question}, wall p50" in name for name in names)
     assert any("bytes a row" in name for name in names)
+
+
+@pytest.mark.timeout(WITHIN_S)
+def test_judging_anew_adds_nothing_the_second_time(tmp_path: Path) -> None:
+    """A change of rules over a whole ledger, done again from the beginning, finds every row in its place."""
+    document = tiny(tmp_path, "rejudging")
+    values = dict(zip(names_of(document), (each["values"][0] for each in document["figures"]), strict=True))
+    assert values["rows written"] > 20_000
+    assert values["rows written by that"] == 0
+
+
+def test_growth_is_drawn_from_what_was_measured() -> None:
+    """A question is a line through its figures of all sizes, whichever run they are of; other figures are left out."""
+    figures = [
+        [{"name": f"{rows:,}: {name}, processor time", "values": [of, of + 1, 9_000.0]} for name, of in found]
+        for rows, found in ((1_000, (("trail", 5.0), ("books", 50.0))), (10_000, (("trail", 6.0), ("books", 90.0))))
+    ]
+    figures[0].append({"name": "1,000: trail, wall p95", "values": [7.0]})
+    growth = growth_of({"figures": each} for each in figures)
+    assert growth == {"trail": {1_000: 6.0, 10_000: 7.0}, "books": {1_000: 51.0, 10_000: 91.0}}
+    picture = ET.fromstring(drawn(growth))  # noqa: S314 - of our own making
+    assert len(picture.findall("{*}polyline")) == 2
+    assert {"trail, 7 ms", "books, 91 ms", "10,000"} <= {each.text for each in picture.findall("{*}text")}
 
 
 @pytest.mark.timeout(WITHIN_S)
