@@ -97,6 +97,17 @@ def test_growth_is_drawn_from_what_was_measured() -> None:
 
 
 @pytest.mark.timeout(WITHIN_S)
+def test_audit_runs(tmp_path: Path) -> None:
+    """The benchmark of auditors asks the API one by one, exports, and asks from several at once while a sink writes."""
+    document = tiny(tmp_path, "audit")
+    values = dict(zip(names_of(document), (figure["values"][0] for figure in document["figures"]), strict=True))
+    assert {"a subject's trail, p95", "export as parquet", "regulator (GDPRbench), p95"} <= set(values)
+    assert values["answers that were refusals"] == 0
+    assert values["export as csv: rows"] == values["export as parquet: rows"] > 0
+    assert values["records that the sink wrote meanwhile"] > 0
+
+
+@pytest.mark.timeout(WITHIN_S)
 def test_checker_runs_on_the_embedded_broker(tmp_path: Path) -> None:
     """The benchmark of the checker tells throughput by processor and by wall, and memory."""
     names = names_of(tiny(tmp_path, "checker", "--broker", "embedded"))
