@@ -40,10 +40,20 @@ def rewrite(store: Store, token: str, deadline_ms: int = 0) -> None:
     said = store.rows("SELECT DISTINCT pack, registry, toUInt64(situation), verdict FROM flows WHERE sign > 0")
     epoch = store.rows("SELECT any(epoch) FROM flows")[0][0]
     changes = [
-        Change(*each, since_us=0, until_us=FOREVER_US, new_pack="new@1", new_registry="", verdict="deny",
-               keeps_consent=False)
-        for each in said
-    ]  # fmt: skip
+        Change(
+            pack=pack,
+            registry=registry,
+            situation=situation,
+            verdict_before=verdict,
+            since_us=0,
+            until_us=FOREVER_US,
+            new_pack="new@1",
+            new_registry="",
+            verdict="deny",
+            keeps_consent=False,
+        )
+        for pack, registry, situation, verdict in said
+    ]
     scope = Scope(epoch, partition=0, offset=EVENTS + 1, since_us=0)
     LedgerAmendments(store).rewrite(scope, EVERYBODY, changes, LATER_MS, token, deadline_ms)
 
