@@ -21,7 +21,6 @@ from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
-from flowtrack.audit.policy_history import PolicyHistory
 from flowtrack.audit.questions import Period
 from flowtrack.audit.roles import Asker, Role
 from flowtrack.audit.trail import Trail
@@ -246,16 +245,3 @@ def test_what_is_overdue_is_that_of_the_memory(ledger: ClickHouseLedger, expecte
     whole, strict = found[0], found[len(TIMES)]
     assert whole.copies < strict.copies
     assert all(whole.at is not None and row.last_due < whole.at for row in whole.rows)
-
-
-def test_the_policy_history_is_that_of_the_memory(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
-    """Versions with both times, what took over from them, what was removed, and what changed."""
-    filters: list[dict[str, Any]] = [{}, {"document_kind": "registry"}, {"document": "registry"}]
-    whole, *_ = same(ledger, expected, PolicyHistory, *filters)
-    rows = {(row.document, row.version): row for row in whole.rows}
-    first, second = rows["registry", "1"], rows["registry", "2"]
-    assert first.in_force_until == second.in_force_from == second.recorded_at
-    said = {(each.what, each.name, each.how) for each in second.changes}
-    assert said == {("service", "shop", "added"), *(("party", name, "added") for name in ("acme", "bank", "club"))}
-    assert (rows["other", "1"].removed, rows["default", "1"].removed) == (True, False)
-    assert ledger.ask(PolicyHistory(document="none"), asker=ASKER).rows == []

@@ -24,7 +24,6 @@ PAGES = (
     "/recipient",
     "/service",
     "/export",
-    "/audit-log",
 )
 PARAMETERS = (
     "lang",

@@ -15,9 +15,14 @@ from flowtrack.audit.reports.frame import Report
 from flowtrack.audit.reports.law_overlay import LawOverlay
 from flowtrack.audit.reports.orders import order_of
 from flowtrack.audit.reports.ropa import Ropa
+from flowtrack.audit.reports.staff_access import StaffAccess
+from flowtrack.audit.reports.transfers import TransferRegister
+from flowtrack.audit.reports.whole import whole
+from flowtrack.audit.roles import Asker
+from flowtrack.audit.violations import Violations
 from flowtrack.errors import QuestionError
 from flowtrack.testing.ledger import MemoryLedger
-from tests.reports.day import ANNA, BEN, NOW, START, events, ledger, write
+from tests.reports.day import ANNA, BEN, NOW, SINCE, START, UNTIL, events, ledger, write
 from tests.reports.test_reports import FIELDS, bench, report
 
 
@@ -104,6 +109,39 @@ def test_subjects_are_asked_about_in_writing() -> None:
     made("access-request", subject=BEN)
     line = ledger().audit_log[before]
     assert (line.asker, line.subject, line.why) == ("jo", BEN, "case 7")
+
+
+def test_transfers_abroad_are_registered_with_home_as_ordered() -> None:
+    """What went to a party abroad is registered; which countries are home may be said."""
+    found = made("transfers", since=SINCE, until=UNTIL, home="KR")
+    assert isinstance(found, TransferRegister)
+    assert found.home == ["KR"]
+    assert ("US", "mailhouse", "provided.email") in {
+        (each.country, each.recipient, each.category) for each in found.transfers
+    }
+    assert sum(each.flows for each in found.countries) == sum(each.flows for each in found.transfers)
+
+
+def test_staff_are_reviewed_by_what_they_did() -> None:
+    """A use outside a monitored session is not permitted and stands apart; each use is counted once for its person."""
+    found = report("staff-access")
+    assert isinstance(found, StaffAccess)
+    assert (found.people, found.flows) == (1, 2)
+    assert [(each.subject, each.reasons) for each in found.not_permitted] == [(BEN, ["session_not_monitored"])]
+    assert found.unexplained == []
+    assert len(found.uses) == 2
+    assert found.deadlines[0].sources == ["pipa_safety.8"]
+
+
+def test_all_pages_make_one_answer() -> None:
+    """Rows of all pages are given once; where a bound ends them, the answer says that it is cut off."""
+    asker = Asker(who="jo")
+    every = ledger().ask(Violations(limit=10_000), asker=asker)
+    assert whole(ledger(), Violations(), asker).rows == every.rows
+    cut = whole(ledger(), Violations(), asker, rows_max=2)
+    assert cut.rows == every.rows[:2]
+    assert cut.about.completeness.truncated
+    assert not every.about.completeness.truncated
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -32,6 +32,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "ropa": PERIOD,
     "law-overlay": PERIOD,
     "consent-proof": {"subject": BEN, "record": "record-06", "at": datetime(2026, 3, 2, 1, tzinfo=UTC)},
+    "transfers": PERIOD,
+    "staff-access": PERIOD,
     "monthly": {"month": "2026-03"},
 }
 BOTH = [(name, language) for name in ORDERS for language in Language]

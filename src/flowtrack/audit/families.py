@@ -15,7 +15,6 @@ from flowtrack.audit.family import Question
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
-from flowtrack.audit.policy_history import PolicyHistory
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
@@ -32,7 +31,6 @@ _ALL: Final[tuple[type[Question[Any]], ...]] = (
     Access,
     Overdue,
     Overview,
-    PolicyHistory,
     Transfers,
     Received,
     ReceivedSubjects,

@@ -20,7 +20,6 @@ from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
-from flowtrack.audit.policy_history import PolicyHistory
 from flowtrack.audit.questions import TwoTimes
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
@@ -34,7 +33,7 @@ from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.overview import alerts, overview
 from flowtrack.testing.received import received, received_subjects
 from flowtrack.testing.registers import access, overdue, transfers
-from flowtrack.testing.subjects import audit_log, consent_proof, policy_history
+from flowtrack.testing.subjects import audit_log, consent_proof
 from flowtrack.testing.trail import trail
 from flowtrack.testing.use import use
 from flowtrack.testing.view import Asked, View
@@ -137,7 +136,6 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], An
     AuditLog: audit_log,
     ConsentProof: consent_proof,
     Overview: overview,
-    PolicyHistory: policy_history,
     Access: access,
     Overdue: overdue,
     Transfers: transfers,

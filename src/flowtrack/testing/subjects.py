@@ -1,4 +1,4 @@
-"""Consent proofs, the audit log and the policy history of a ledger in memory."""
+"""Consent proofs and the audit log of a ledger in memory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from flowtrack.audit.audit_log import AuditLine, AuditLog, AuditLogAnswer
 from flowtrack.audit.consent_proof import ConsentProof, ConsentProofAnswer, proof_of
 from flowtrack.audit.family import About
 from flowtrack.audit.paging import page_of
-from flowtrack.audit.policy_history import PolicyHistory, PolicyHistoryAnswer, Published, history_of
 from flowtrack.audit.trail import Trail
-from flowtrack.domain.instants import from_us, instant_us
+from flowtrack.domain.instants import instant_us
 from flowtrack.testing.trail import trail
 from flowtrack.testing.view import Asked, View
-from flowtrack.tracking import rows as tables
 
 
 def consent_proof(view: View, question: ConsentProof, about: About) -> ConsentProofAnswer:
@@ -58,21 +56,3 @@ def _line(line: Asked) -> AuditLine:
         why=line.why,
         parameters=line.parameters,
     )
-
-
-def policy_history(view: View, question: PolicyHistory, about: About) -> PolicyHistoryAnswer:
-    """Give the versions of packs and registries."""
-    published = {
-        Published(
-            kind=row["kind"],
-            name=row["name"],
-            valid_from=from_us(row["valid_from"]),
-            recorded_at=from_us(row["recorded_at"] * 1000),
-            removed=bool(row["removed"]),
-            sha256=row["sha256"],
-            body=row["body"],
-        )
-        for row in view.tables[tables.DOCUMENTS]
-        if question.known_at is None or row["recorded_at"] * 1000 <= instant_us(question.known_at)
-    }
-    return history_of(question, about, published)

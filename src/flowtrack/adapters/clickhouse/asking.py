@@ -16,7 +16,6 @@ from flowtrack.adapters.clickhouse.graph import graph, subject_graph
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.overdue import overdue
 from flowtrack.adapters.clickhouse.overview import overview
-from flowtrack.adapters.clickhouse.policy_history import policy_history
 from flowtrack.adapters.clickhouse.received import received, received_subjects
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.trail import trail
@@ -33,7 +32,6 @@ from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
-from flowtrack.audit.policy_history import PolicyHistory
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
@@ -49,7 +47,6 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], A
     AuditLog: audit_log,
     ConsentProof: consent_proof,
     Overview: overview,
-    PolicyHistory: policy_history,
     Access: access,
     Overdue: overdue,
     Transfers: transfers,

@@ -23,6 +23,8 @@ from flowtrack.policy.pack import Bilingual, Pack
 
 SUBJECTS_MAX = 3
 """So many subjects of a finding are named."""
+_NOBODY = TouchedBy(name=0, events=0, flows=0, subjects=0, sample_events=[], sample_subjects=[])
+"""Whom a finding touches that has no flows."""
 
 
 class Resting(Contract):
@@ -47,8 +49,9 @@ class Finding(Contract):
     sources: list[str]
     says: Bilingual
     flows: int
-    events: int
-    subjects: int
+    events: int | None
+    """None where it was not counted; likewise subjects."""
+    subjects: int | None
     sample_subjects: list[str]
     """Pseudonyms."""
 
@@ -105,7 +108,8 @@ def law_overlay(
     findings = []
     for rule, groups in found:
         keys = _keys(groups)
-        findings.append(_finding(rule, groups, counted.get(sets.index(keys)) if keys else None))
+        whom = counted.get(sets.index(keys)) if keys else _NOBODY
+        findings.append(_finding(rule, groups, whom))
     every = {id(each.flows): each for _, groups in found for each in groups}.values()
     used = [used_whole("situations", met.completeness)]
     used += [used_whole("touched", each.completeness) for each in touched]
@@ -131,8 +135,8 @@ def _finding(rule: OverlayRule, groups: list[Group], whom: TouchedBy | None) -> 
         sources=rule.sources,
         says=rule.says,
         flows=sum(each.flows.flows for each in groups),
-        events=0 if whom is None else whom.events,
-        subjects=0 if whom is None else whom.subjects,
+        events=None if whom is None else whom.events,
+        subjects=None if whom is None else whom.subjects,
         sample_subjects=[] if whom is None else whom.sample_subjects,
     )
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime, model_validator
 
+from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.consent_proof import ConsentProof as Proof
 from flowtrack.audit.ledger import Ledger
@@ -24,9 +25,13 @@ from flowtrack.audit.reports.frame import AnswerUsed, Desk, Report, used
 from flowtrack.audit.reports.law_overlay import LawOverlay, law_overlay, touched_by_law
 from flowtrack.audit.reports.monthly import Monthly, month_of, monthly
 from flowtrack.audit.reports.ropa import Ropa, ropa
+from flowtrack.audit.reports.staff_access import StaffAccess, staff_access
 from flowtrack.audit.reports.terms import Terms
+from flowtrack.audit.reports.transfers import TransferRegister, transfer_register
+from flowtrack.audit.reports.whole import whole
 from flowtrack.audit.roles import COUNTERS, DESKS, EXAMINERS, Asker, Role
 from flowtrack.audit.trail import Trail
+from flowtrack.audit.transfers import Transfers
 from flowtrack.domain.event import SERVICE_SOURCE, incident_subject
 from flowtrack.domain.model import Contract, Identifier, Name, Subject
 from flowtrack.domain.registry import Registry, RegistryDocument, registry_of
@@ -260,6 +265,38 @@ class RopaOrder(PeriodOrder):
         return ropa(bench.desk, met, self.period, bench.registry(), bench.words())
 
 
+class TransfersOrder(PeriodOrder):
+    """The register of transfers abroad: what went to which country and party (GDPR 44, PIPA 28-8, PIPL 38, 39)."""
+
+    report: ClassVar[type[Report]] = TransferRegister
+    roles: ClassVar[frozenset[Role]] = COUNTERS
+
+    home: Name | None = None
+    """This country is home; left out, the regions of the platform's and its affiliates' services are."""
+
+    def make(self, bench: Bench) -> Report:
+        """Ask for the transfers of the period, page by page, and build the register."""
+        question = Transfers(**dict(self.period), home=self.home)
+        return transfer_register(bench.desk, whole(bench.ledger, question, bench.asker), self.period)
+
+
+class StaffAccessOrder(PeriodOrder):
+    """The review of staff access: who used whose data, for which task, from which session (PIPA 28, GDPR 32(4))."""
+
+    report: ClassVar[type[Report]] = StaffAccess
+    roles: ClassVar[frozenset[Role]] = EXAMINERS
+
+    actor: Identifier | None = None
+    """Only this person: the id that the service gives them."""
+    service: Name | None = None
+    """Only at this service."""
+
+    def make(self, bench: Bench) -> Report:
+        """Ask for the uses of the period, page by page, and build the review."""
+        question = Access(**dict(self.period), actor=self.actor, service=self.service)
+        return staff_access(bench.desk, whole(bench.ledger, question, bench.asker), self.period, bench.terms)
+
+
 class MonthlyOrder(Order):
     """What happened in a month, how it was judged, what went wrong, and how complete the books are, with pictures."""
 
@@ -291,17 +328,24 @@ class LawOverlayOrder(PeriodOrder):
     report: ClassVar[type[Report]] = LawOverlay
     roles: ClassVar[frozenset[Role]] = EXAMINERS
 
+    count_subjects: bool = True
+    """Count whom each finding touches: that reads every row of the flows found, the rest is made of sums."""
+
     def make(self, bench: Bench) -> Report:
         """Ask for the situations of the period and whom the findings touch, and build the report."""
         met = bench.ledger.situations_met(Situations(**dict(self.period)))
-        questions = touched_by_law(met, self.period, list(bench.packs.values()))
+        packs = list(bench.packs.values())
+        questions = touched_by_law(met, self.period, packs) if self.count_subjects else []
         touched = [bench.ledger.touched(question) for question in questions]
         return law_overlay(bench.desk, met, touched, self.period)
 
 
 ORDERS: Final[dict[str, type[Order]]] = {
     order.report.name: order
-    for order in (AccessRequestOrder, BreachOrder, RopaOrder, ConsentProofOrder, LawOverlayOrder, MonthlyOrder)
+    for order in (
+        *(AccessRequestOrder, BreachOrder, RopaOrder, ConsentProofOrder, TransfersOrder, StaffAccessOrder),
+        *(LawOverlayOrder, MonthlyOrder),
+    )
 }
 """By the name of the report."""
 

@@ -38,6 +38,7 @@ _CODES: Final[Mapping[str, str]] = {
     "by_hand": "by_hand",
     "severity": "severity",
     "alert_state": "state",
+    "actor_type": "actor_type",
     "place": "place",
     "place_kind": "place",
     "content": "content",

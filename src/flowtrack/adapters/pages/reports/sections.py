@@ -14,6 +14,8 @@ from flowtrack.audit.reports.consent_proof import ConsentProof
 from flowtrack.audit.reports.law_overlay import LawOverlay
 from flowtrack.audit.reports.monthly import Monthly
 from flowtrack.audit.reports.ropa import Ropa
+from flowtrack.audit.reports.staff_access import StaffAccess
+from flowtrack.audit.reports.transfers import TransferRegister
 
 
 class Facts(NamedTuple):
@@ -51,6 +53,10 @@ _DIFFERENCE: Final = ("what", "service", "recipient", "purpose", "category")
 _RELIED: Final = (
     *("happened_at", "kind", "category", "service", "purpose", "recipient", "verdict", "clauses"),
     *("reasons", "notice_version", "event_id"),
+)
+_ACCESS: Final = (
+    *("happened_at", "actor", "actor_type", "role", "task", "session", "agreement", "subject"),
+    *("service", "category", "purpose"),
 )
 
 SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
@@ -127,6 +133,26 @@ SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
         ),
         Table("relied", _RELIED),
         Table("kept_out", _RELIED),
+    ),
+    TransferRegister.name: (
+        Facts("period", (*_PERIOD, "home")),
+        Table("countries", ("country", "recipients", "categories", "bases", "flows", "denied")),
+        Table(
+            "transfers",
+            (
+                *("country", "recipient", "type", "category", "purposes", "bases", "services"),
+                *("flows", "denied", "subjects", "first", "last"),
+            ),
+        ),
+        Facts("more", ("by_hand",)),
+    ),
+    StaffAccess.name: (
+        Facts("period", (*_PERIOD, "people", "flows")),
+        Table("deadlines", ("duty", "sources", "number", "unit", "due_at")),
+        Table("staff", ("actor", "role", "flows", "denied", "subjects", "without_task", "without_session")),
+        Table("not_permitted", (*_ACCESS, "verdict", "clauses", "reasons")),
+        Table("unexplained", _ACCESS),
+        Table("uses", (*_ACCESS, "verdict")),
     ),
     Monthly.name: (
         Facts("period", ("month", *_PERIOD, "events", "flows", "never_cited")),
