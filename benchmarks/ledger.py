@@ -30,9 +30,10 @@ from benchmarks.rig.telling import Figure, options_of, tell
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.audit.blast import Blast
 from flowtrack.audit.coverage import cover
 from flowtrack.audit.overview import Overview
-from flowtrack.audit.questions import Books, Period, Reach
+from flowtrack.audit.questions import Books, Period
 from flowtrack.audit.received import Received
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
@@ -144,7 +145,7 @@ def _questions(store: Store, ledger: ClickHouseLedger, tiny: bool) -> Iterator[t
     yield "who received: the heaviest party", lambda: ledger.ask(Received(recipient=heavy), asker=_ASKER)
     yield "who received: a middling party", lambda: ledger.ask(Received(recipient=middling), asker=_ASKER)
     since = START + timedelta(days=DAYS * 2 // 3)
-    yield "blast radius", lambda: ledger.reach(Reach(start="dataset", name="dataset-150", since=since))
+    yield "blast radius", lambda: ledger.ask(Blast(start="dataset", name="dataset-150", since=since), asker=_ASKER)
     yield "books", lambda: ledger.books(Books())
     old = default_pack()
     yield "coverage", lambda: cover(ledger, Period(), {old.label: old})

@@ -12,19 +12,21 @@ import pytest
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.family import PagedQuestion, Question
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.use import Use
+from flowtrack.domain.decision import CategoryDecision
 from flowtrack.domain.facts import Facts, Particulars
-from flowtrack.domain.names import Kind, Method
+from flowtrack.domain.names import Kind, Method, RecordState
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.records import Record
 from tests.ledger.conftest import Both, clock
-from tests.ledger.day import START, category, decision, record, subject_of
+from tests.ledger.day import START, category, consent, decision, record, subject_of
 from tests.ledger.week import DAY, fill
 
 ASKER = Asker(who="jo", why="case 7")
@@ -51,6 +53,10 @@ QUESTIONS: list[Question[Any]] = [
     Graph(category="provided.phone", dataset="dataset-0", purpose="purpose-0"),
     SubjectGraph(subject=subject_of(3)),
     Use(limit=1_000),
+    Blast(start="dataset", name="dataset-0", hops_max=3),
+    Blast(start="service", name="service-1"),
+    Blast(start="party", name="party-2"),
+    Withdrawal(subject=subject_of(0), record="r-1"),
     Use(basis="law", category="provided", verdict="permit"),
     Use(service="service-2", purpose="purpose-0", kind="share"),
     SubjectGraph(subject=subject_of(0), category="provided"),
@@ -127,6 +133,7 @@ def test_sums_are_read_instead_of_rows(store: Store, monkeypatch: pytest.MonkeyP
             reads = re.findall(r"ReadFromMergeTree \(\w+\.flows\)\n.*\n\W*Parts: (\d+)", plan)
             narrow = "subject = {subject:UUID}" in statement or "subject FROM flows WHERE kind = 'share'" in statement
             narrow |= "toString(subject)" in statement  # of a party: its projection, once that is less to read
+            narrow |= "uniqExact((subject, category))" in statement  # whose data it is that got there, by name first
             assert narrow or not any(map(int, reads)), (question, statement, plan)
 
 
@@ -183,3 +190,63 @@ def test_a_graph_says_how_each_edge_is_known(both: Both) -> None:
     inferred = {(source, target, "inferred") for source in ("hub", "shop") for target in ("mailer", "scorer")}
     assert _edges(everybody.rows) == named | {("", "shop", "named"), ("", "hub", "named")} | inferred
     assert ("dataset", "orders") in {(node.kind, node.name) for node in everybody.nodes}
+
+
+def test_data_is_followed_from_place_to_place(both: Both) -> None:
+    """Stored by one service, used by another, shared to a party: each place, its distance and whose data it was."""
+    one, other = subject_of(1), subject_of(2)
+
+    def step(number: int, subject: str, service: str, kind: Kind, **names: str) -> Record:
+        each = decision(number, category("provided.email"), subject=subject, kind=kind)
+        fields = {"service": service, "dataset": "", "recipient": "", **names}
+        return record(each.model_copy(update=fields), number)
+
+    LedgerWriter(both.store, "run").process(
+        [
+            step(1, one, "shop", Kind.STORE, dataset="orders"),
+            step(2, other, "shop", Kind.STORE, dataset="orders"),
+            step(3, one, "mailer", Kind.USE, dataset="orders"),
+            step(4, one, "mailer", Kind.SHARE, recipient="acme"),
+            step(5, subject_of(3), "mailer", Kind.SHARE, recipient="acme"),
+            step(6, other, "elsewhere", Kind.SHARE, recipient="globex"),
+        ]
+    )
+    answer = both.ledger.ask(Blast(start="dataset", name="orders", since=START), asker=ASKER)
+    found = [(each.kind, each.name, each.hops, each.flows, each.subjects) for each in answer.rows]
+    assert found == [("dataset", "orders", 0, 0, 2), ("service", "mailer", 1, 1, 1), ("party", "acme", 2, 1, 1)]
+    near = both.ledger.ask(Blast(start="dataset", name="orders", since=START, hops_max=1), asker=ASKER)
+    assert [each.name for each in near.rows] == ["orders", "mailer"]
+    assert (answer.notify, near.notify) == (["acme"], [])
+    early = Blast(start="dataset", name="orders", until=START + timedelta(seconds=2))
+    assert both.ledger.ask(early, asker=ASKER).subjects == 1
+
+
+def test_a_withdrawal_is_followed(both: Both) -> None:
+    """Where data was that a record carried, what still moves of it since then, and who is to be told."""
+    whose = subject_of(1)
+    given = consent(9, whose)
+    taken_back = consent(10, whose, event_id="back")
+    ends = START + timedelta(seconds=3)
+    data = given.data.model_copy(update={"state": RecordState.WITHDRAWN})
+    carried = category("provided.email", consent=given.data.record)
+
+    def share(number: int, party: str, part: CategoryDecision) -> Record:
+        each = decision(number, part, subject=whose).model_copy(update={"recipient": party})
+        return record(each, number)
+
+    LedgerWriter(both.store, "run").process(
+        [
+            record(given, 1),
+            share(2, "acme", carried),
+            record(taken_back.model_copy(update={"valid_from": ends, "data": data}), 3),
+            share(4, "globex", category("provided.email")),
+            share(5, "acme", category("provided.phone")),
+        ]
+    )
+    question = Withdrawal(subject=whose, record=given.data.record)
+    answer = both.ledger.ask(question, asker=ASKER)
+    found = {(each.kind, each.name): (each.relied, each.since, each.permitted) for each in answer.rows}
+    assert found == {("party", "acme"): (1, 0, 0), ("party", "globex"): (0, 1, 1), ("service", "shop"): (1, 1, 1)}
+    assert (answer.ended_at, answer.categories, answer.notify) == (ends, ["provided.email"], ["acme", "globex"])
+    before = both.ledger.ask(question.model_copy(update={"as_of": ends - timedelta(seconds=1)}), asker=ASKER)
+    assert (before.ended_at, before.notify) == (None, ["acme"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from itertools import product
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
-from flowtrack.audit.groups import OrphansAnswer, ReachAnswer, SituationsAnswer
+from flowtrack.audit.groups import OrphansAnswer, SituationsAnswer
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.questions import (
@@ -18,18 +17,16 @@ from flowtrack.audit.questions import (
     Coverage,
     Orphans,
     Period,
-    Reach,
     Shapes,
     Situations,
     Touched,
 )
-from flowtrack.domain.names import Kind, Verdict
+from flowtrack.domain.names import Verdict
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
-from flowtrack.tracking.records import Record
 from flowtrack.tracking.rows import FLOWS, block_of, flow_rows
 from tests.ledger.conftest import ASKER, Both, clock
-from tests.ledger.day import PACK, START, category, decision, record, subject_of
+from tests.ledger.day import PACK, category, decision, record
 from tests.ledger.week import INSTANTS, fill
 
 
@@ -95,15 +92,12 @@ def test_both_ledgers_group_flows_alike(ledgers: tuple[Ledger, Ledger]) -> None:
 
 
 def test_both_ledgers_count_alike(ledgers: tuple[Ledger, Ledger]) -> None:
-    """Overview, coverage and reach are the same in both, at any two times."""
+    """Overview and coverage are the same in both, at any two times."""
     real, expected = ledgers
     for as_of, known_at in product(INSTANTS, INSTANTS):
         times = {"as_of": as_of, "known_at": known_at}
         assert real.ask(Overview(**times), asker=ASKER) == expected.ask(Overview(**times), asker=ASKER), times
         assert real.coverage(Coverage(**times)) == expected.coverage(Coverage(**times)), times
-        for start, name in (("dataset", "dataset-0"), ("service", "service-1"), ("recipient", "party-2")):
-            reach = Reach(**times, start=start, name=name, since=START + timedelta(hours=7))
-            assert real.reach(reach) == expected.reach(reach), times
 
 
 def test_both_ledgers_find_the_same_orphans(ledgers: tuple[Ledger, Ledger]) -> None:
@@ -125,29 +119,3 @@ def test_judgements_that_are_missing_are_named(both: Both) -> None:
     found = {each.what: each for each in both.ledger.orphans(Orphans()).orphans}
     assert found["definition"].name == f"{PACK} {only_judged.situation}"
     assert (found["judgement"].flows, found["judgement"].sample_events) == (1, ["e-0-2"])
-
-
-def test_data_is_followed_from_place_to_place(both: Both) -> None:
-    """Stored by one service, used by another, shared to a party: each place, its distance and whose data it was."""
-    one, other = subject_of(1), subject_of(2)
-
-    def step(number: int, subject: str, service: str, kind: Kind, **names: str) -> Record:
-        each = decision(number, category("provided.email"), subject=subject, kind=kind)
-        fields = {"service": service, "dataset": "", "recipient": "", **names}
-        return record(each.model_copy(update=fields), number)
-
-    LedgerWriter(both.store, "run").process(
-        [
-            step(1, one, "shop", Kind.STORE, dataset="orders"),
-            step(2, other, "shop", Kind.STORE, dataset="orders"),
-            step(3, one, "mailer", Kind.USE, dataset="orders"),
-            step(4, one, "mailer", Kind.SHARE, recipient="acme"),
-            step(5, subject_of(3), "mailer", Kind.SHARE, recipient="acme"),
-            step(6, other, "elsewhere", Kind.SHARE, recipient="globex"),
-        ]
-    )
-    answer: ReachAnswer = both.ledger.reach(Reach(start="dataset", name="orders", since=START))
-    found = [(each.kind, each.name, each.hops, each.flows, each.subjects) for each in answer.reached]
-    assert found == [("dataset", "orders", 0, 0, 2), ("service", "mailer", 1, 1, 1), ("recipient", "acme", 2, 1, 1)]
-    near: ReachAnswer = both.ledger.reach(Reach(start="dataset", name="orders", since=START, hops_max=1))
-    assert [each.name for each in near.reached] == ["orders", "mailer"]

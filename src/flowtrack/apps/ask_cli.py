@@ -5,7 +5,6 @@ Light to import: families are loaded when one is asked for, the work is in `flow
 
 from __future__ import annotations
 
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,14 +47,6 @@ Since = Annotated[str, typer.Option(help="What happened at this instant or later
 Until = Annotated[str, typer.Option(help="What happened before this instant (ISO 8601 with zone).")]
 
 
-class Start(StrEnum):
-    """Where data was, that is followed."""
-
-    DATASET = "dataset"
-    SERVICE = "service"
-    RECIPIENT = "recipient"
-
-
 @app.command()
 def coverage(
     since: Since = "", until: Until = "", known_at: KnownAt = "", data_dir: DataDir = _DATA_DIR, json: Json = False
@@ -72,20 +63,3 @@ def orphans(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
     from flowtrack.apps.asking import orphans as run
 
     raise typer.Exit(1 if run(data_dir, as_json=json) else 0)
-
-
-@app.command()
-def reach(
-    start: Annotated[Start, typer.Argument(help="What was breached.")],
-    name: Annotated[str, typer.Argument(help="Its name.")],
-    since: Annotated[str, typer.Option(help="From this instant on (ISO 8601 with zone).")],
-    hops: Annotated[int, typer.Option(min=1, max=32, help="Follow so many steps at most.")] = 8,
-    as_of: AsOf = "",
-    known_at: KnownAt = "",
-    data_dir: DataDir = _DATA_DIR,
-    json: Json = False,
-) -> None:
-    """Show where data got to from one place: datasets, services and parties, and how many people are concerned."""
-    from flowtrack.apps.asking import reach as run
-
-    run(start.value, name, data_dir, since=since, hops_max=hops, as_of=as_of, known_at=known_at, as_json=json)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING
 
 from flowtrack.apps.ledger import open_ledger
 from flowtrack.apps.ledger_packs import packs_of
 from flowtrack.apps.questions import completeness_of, instant
 from flowtrack.apps.screen import Lines, Part, Screen, Table
 from flowtrack.audit.coverage import CoverageReport, cover
-from flowtrack.audit.questions import Orphans, Period, Reach
+from flowtrack.audit.questions import Orphans, Period
 
 if TYPE_CHECKING:
     from flowtrack.audit.answers import CompleteUpTo
@@ -86,42 +86,6 @@ def orphans(data_dir: Path, *, as_json: bool) -> bool:
         Table(f"Orphans: {len(rows):,}", ["what is missing", "name", "flows", "events"], rows[:_ROWS]),
     )
     return bool(answer.orphans)
-
-
-def reach(
-    start: str, name: str, data_dir: Path, *, since: str, hops_max: int, as_of: str, known_at: str, as_json: bool
-) -> None:
-    """Show where data got to from one place.
-
-    Raises:
-        StoreError: there is no ledger, or it does not answer.
-        ConfigurationError: an instant is none.
-    """
-    from flowtrack.errors import ConfigurationError
-
-    begun = instant("--since", since)
-    if begun is None:
-        raise ConfigurationError("no instant to follow from", where="--since", help="say when the breach began")
-    question = Reach(
-        start=cast("Literal['dataset', 'service', 'recipient']", start),
-        name=name,
-        since=begun,
-        hops_max=hops_max,
-        as_of=instant("--as-of", as_of),
-        known_at=instant("--known-at", known_at),
-    )
-    with open_ledger(data_dir) as ledger:
-        answer = ledger.reach(question)
-    rows: Rows = [
-        [each.hops, each.kind, each.name, _some(each.categories), each.flows, each.subjects] for each in answer.reached
-    ]
-    title = f"From {start} {name}: data of {answer.subjects:,} people, {answer.pairs:,} of subject and category"
-    _show(
-        answer,
-        answer.completeness,
-        as_json,
-        Table(title, ["steps", "what", "name", "categories", "flows", "people"], rows),
-    )
 
 
 def _some(names: list[str]) -> str:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.audit_log import AuditLog
+from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.family import Question
 from flowtrack.audit.graph import Graph, SubjectGraph
@@ -38,6 +39,8 @@ _ALL: Final[tuple[type[Question[Any]], ...]] = (
     Graph,
     SubjectGraph,
     Use,
+    Blast,
+    Withdrawal,
     Violations,
 )
 FAMILIES: Final[dict[str, type[Question[Any]]]] = {question.family: question for question in _ALL}

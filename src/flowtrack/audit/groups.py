@@ -117,28 +117,3 @@ class OrphansAnswer(Contract):
 
     orphans: list[Orphan]
     completeness: CompleteUpTo
-
-
-class Reached(Contract):
-    """A place that data got to."""
-
-    kind: str
-    """`dataset`, `service` or `recipient`."""
-    name: str
-    hops: int
-    """From the start; 0 is the start itself."""
-    categories: list[str]
-    flows: int
-    """Flows into it of subjects and categories that were in the start; 0 for the start."""
-    subjects: int
-
-
-class ReachAnswer(Contract):
-    """Where data got to from one place: by way of what services did, subject by subject."""
-
-    subjects: int
-    """With data in the start since then."""
-    pairs: int
-    """Of a subject and a category."""
-    reached: list[Reached]
-    completeness: CompleteUpTo

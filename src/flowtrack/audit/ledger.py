@@ -14,7 +14,6 @@ from flowtrack.audit.answers import (
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import (
     OrphansAnswer,
-    ReachAnswer,
     ShapesAnswer,
     SituationsAnswer,
     TouchedAnswer,
@@ -24,7 +23,6 @@ from flowtrack.audit.questions import (
     Coverage,
     DeadLetterList,
     Orphans,
-    Reach,
     Shapes,
     Situations,
     Touched,
@@ -69,10 +67,6 @@ class Ledger(Asks, Protocol):
 
     def orphans(self, question: Orphans) -> OrphansAnswer:
         """Give what the ledger refers to and does not have."""
-        ...
-
-    def reach(self, question: Reach) -> ReachAnswer:
-        """Follow data from one place: where it got to, and whose it is there."""
         ...
 
     def books(self, question: Books) -> BooksAnswer:

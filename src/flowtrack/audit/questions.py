@@ -6,12 +6,12 @@ known of it.  Left out, each means now.  With both set, an answer of last March 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
 from flowtrack.domain.decision import SituationId
-from flowtrack.domain.model import Contract, Name
+from flowtrack.domain.model import Contract
 
 
 class TwoTimes(Contract):
@@ -77,18 +77,6 @@ class Orphans(Contract):
     """What the ledger refers to and does not have."""
 
     samples_max: Annotated[int, Field(ge=1, le=100)] = 3
-
-
-class Reach(TwoTimes):
-    """Where the data of a dataset, a service or a party got to from an instant on: the blast radius of an incident."""
-
-    start: Literal["dataset", "service", "recipient"]
-    """What was breached."""
-    name: Name
-    since: AwareDatetime
-    """From when on."""
-    hops_max: Annotated[int, Field(ge=1, le=32)] = 8
-    """Steps from the breached place that are followed."""
 
 
 class Books(Contract):

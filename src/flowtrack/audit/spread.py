@@ -1,7 +1,7 @@
 """How far data may have got from one place: steps between places, followed category by category and forward in time.
 
-A place is a dataset, a service or a recipient.  A service puts data into a dataset (store, collect), takes it from one
-(use, share) and hands it to a recipient (share).  What this follows are sums by day, so it finds where data may have
+A place is a dataset, a service or a party.  A service puts data into a dataset (store, collect), takes it from one
+(use, share) and hands it to a party (share).  What this follows are sums by day, so it finds where data may have
 got to; who it was is then counted subject by subject.
 """
 
@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from flowtrack.audit.groups import Reached
+from flowtrack.audit.blast import PlaceKind, Reached
 from flowtrack.domain.names import Kind
 
 
 class Place(NamedTuple):
     """Where data may be."""
 
-    kind: str
-    """`dataset`, `service` or `recipient`."""
+    kind: PlaceKind | Literal["start"]
+    """`start` stands for wherever data was first."""
     name: str
 
 
@@ -50,7 +50,7 @@ def steps_of(kind: str, service: str, recipient: str, dataset: str) -> list[tupl
     if dataset and kind in {Kind.USE, Kind.SHARE}:
         steps.append((held, at))
     if recipient and kind == Kind.SHARE:
-        steps.append((at, Place("recipient", recipient)))
+        steps.append((at, Place("party", recipient)))
     return steps
 
 
@@ -106,7 +106,8 @@ def reached_of(
             categories=sorted(arrival.categories),
             flows=counted[place][0],
             subjects=counted[place][1],
+            notify=place.kind == "party" and bool(arrival.hops),
         )
         for place, arrival in sorted(found.items(), key=lambda item: (item[1].hops, item[0]))
-        if place in counted
+        if place in counted and place.kind != "start"
     ]

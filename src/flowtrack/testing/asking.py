@@ -14,6 +14,7 @@ from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.audit_log import AuditLog
+from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
@@ -28,6 +29,7 @@ from flowtrack.audit.transfers import Transfers
 from flowtrack.audit.use import Use
 from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
 from flowtrack.domain.instants import from_us, instant_us
+from flowtrack.testing.blast import blast, withdrawal
 from flowtrack.testing.graph import graph, subject_graph
 from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.overview import alerts, overview
@@ -145,5 +147,7 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], An
     Graph: graph,
     SubjectGraph: subject_graph,
     Use: use,
+    Blast: blast,
+    Withdrawal: withdrawal,
     Violations: violations,
 }

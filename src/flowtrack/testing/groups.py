@@ -1,4 +1,4 @@
-"""Groups of flows in a ledger in memory: the part of `testing.ledger.MemoryLedger` behind what-if and reach."""
+"""Groups of flows in a ledger in memory: the part of `testing.ledger.MemoryLedger` behind what-if."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from flowtrack.audit.groups import (
     Judgement,
     Orphan,
     OrphansAnswer,
-    ReachAnswer,
     ShapeFlows,
     ShapesAnswer,
     SituationFlows,
@@ -22,8 +21,7 @@ from flowtrack.audit.groups import (
     TouchedAnswer,
     TouchedBy,
 )
-from flowtrack.audit.questions import Orphans, Period, Reach, Shapes, Situations, Touched, TwoTimes
-from flowtrack.audit.spread import Place, Step, reached_of, spread, steps_of
+from flowtrack.audit.questions import Orphans, Period, Shapes, Situations, Touched, TwoTimes
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.tracking import rows as tables
 
@@ -129,35 +127,6 @@ class MemoryGroups:
                     missing.items(), key=lambda item: (order.index(item[0][0]), item[0][1])
                 )
             ],
-            completeness=self._completeness(),
-        )
-
-    def reach(self, question: Reach) -> ReachAnswer:
-        """Follow data from one place: where it got to, and whose it is there."""
-        flows = self._flows(question)
-        pairs = {(row["subject"], row["category"]) for row in flows if row[question.start] == question.name}
-        start = Place(question.start, question.name)
-        since_us, day = instant_us(question.since), question.since
-        steps = [
-            Step(source, target, row["category"], *(from_us(row["happened_at"]).date(),) * 2)
-            for row in flows
-            for source, target in steps_of(row["kind"], row["service"], row["recipient"], row["dataset"])
-        ]
-        categories = {category for _, category in pairs}
-        since = from_us(instant_us(day)).date()
-        found = spread(start, categories, steps, since, question.hops_max)
-        counted: dict[Place, list[str]] = defaultdict(list)
-        for row in flows:
-            if (row["subject"], row["category"]) in pairs and row["happened_at"] >= since_us:
-                for source, target in steps_of(row["kind"], row["service"], row["recipient"], row["dataset"]):
-                    if source in found:
-                        counted[target].append(row["subject"])
-        subjects = len({subject for subject, _ in pairs})
-        by_place = {place: (len(whose), len(set(whose))) for place, whose in counted.items()}
-        return ReachAnswer(
-            subjects=subjects,
-            pairs=len(pairs),
-            reached=reached_of(start, subjects, found, by_place),
             completeness=self._completeness(),
         )
 

@@ -10,6 +10,7 @@ from flowtrack.adapters.clickhouse import statements as sql
 from flowtrack.adapters.clickhouse.access import access
 from flowtrack.adapters.clickhouse.alerts import alerts
 from flowtrack.adapters.clickhouse.audit_log import audit_log
+from flowtrack.adapters.clickhouse.blast import blast, withdrawal
 from flowtrack.adapters.clickhouse.completeness import completeness
 from flowtrack.adapters.clickhouse.consent_proof import consent_proof
 from flowtrack.adapters.clickhouse.graph import graph, subject_graph
@@ -26,6 +27,7 @@ from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.audit_log import AuditLog
+from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.cursors import pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
@@ -56,6 +58,8 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], A
     Graph: graph,
     SubjectGraph: subject_graph,
     Use: use,
+    Blast: blast,
+    Withdrawal: withdrawal,
     Violations: violations,
 }
 

@@ -14,7 +14,6 @@ from flowtrack.adapters.clickhouse.books import books
 from flowtrack.adapters.clickhouse.completeness import completeness
 from flowtrack.adapters.clickhouse.orphans import orphans
 from flowtrack.adapters.clickhouse.overview import coverage
-from flowtrack.adapters.clickhouse.reach import reach
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.whatif import shapes, situations, touched
 from flowtrack.audit.answers import (
@@ -27,7 +26,6 @@ from flowtrack.audit.answers import (
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import (
     OrphansAnswer,
-    ReachAnswer,
     ShapesAnswer,
     SituationsAnswer,
     TouchedAnswer,
@@ -37,7 +35,6 @@ from flowtrack.audit.questions import (
     Coverage,
     DeadLetterList,
     Orphans,
-    Reach,
     Shapes,
     Situations,
     Touched,
@@ -93,10 +90,6 @@ class ClickHouseLedger:
     def orphans(self, question: Orphans) -> OrphansAnswer:
         """Give what the ledger refers to and does not have."""
         return orphans(self._store, question, self._completeness())
-
-    def reach(self, question: Reach) -> ReachAnswer:
-        """Follow data from one place: where it got to, and whose it is there."""
-        return reach(self._store, question, self._completeness())
 
     def books(self, question: Books) -> BooksAnswer:
         """Give what the ledger holds of each source partition."""

@@ -22,7 +22,6 @@ from flowtrack.audit.families import FamilyAsked
 from flowtrack.audit.family import About, Answer, Question
 from flowtrack.audit.groups import (
     OrphansAnswer,
-    ReachAnswer,
     ShapesAnswer,
     SituationsAnswer,
     TouchedAnswer,
@@ -32,7 +31,6 @@ from flowtrack.audit.questions import (
     Coverage,
     DeadLetterList,
     Orphans,
-    Reach,
     Shapes,
     Situations,
     Touched,
@@ -124,10 +122,6 @@ class LedgerClient:
     def orphans(self, question: Orphans) -> OrphansAnswer:
         """Give what the ledger refers to and does not have."""
         return self._post("/orphans", question, OrphansAnswer)
-
-    def reach(self, question: Reach) -> ReachAnswer:
-        """Follow data from one place: where it got to, and whose it is there."""
-        return self._post("/reach", question, ReachAnswer)
 
     def books(self, question: Books) -> BooksAnswer:
         """Give what the ledger holds of each source partition."""

@@ -27,7 +27,6 @@ from flowtrack.audit.answers import (
 )
 from flowtrack.audit.groups import (
     OrphansAnswer,
-    ReachAnswer,
     ShapesAnswer,
     SituationsAnswer,
     TouchedAnswer,
@@ -38,7 +37,6 @@ from flowtrack.audit.questions import (
     Coverage,
     DeadLetterList,
     Orphans,
-    Reach,
     Shapes,
     Situations,
     Touched,
@@ -128,10 +126,6 @@ def _add_groups(app: FastAPI, ledger: Ledger) -> None:
     @app.post("/orphans")
     def orphans(question: Orphans) -> OrphansAnswer:
         return ledger.orphans(question)
-
-    @app.post("/reach")
-    def reach(question: Reach) -> ReachAnswer:
-        return ledger.reach(question)
 
 
 def _add_copies(app: FastAPI, ledger: Ledger) -> None:

@@ -8,8 +8,8 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import AwareDatetime
 
-from flowtrack.audit.groups import ReachAnswer, Reached
-from flowtrack.audit.reports.frame import AnswerUsed, Desk, Report, used_whole
+from flowtrack.audit.blast import BlastAnswer, Reached
+from flowtrack.audit.reports.frame import AnswerUsed, Desk, Report, used
 from flowtrack.audit.reports.terms import Deadline, Terms, due_in
 from flowtrack.audit.trail import TrailAnswer
 from flowtrack.domain.instants import instant_us
@@ -110,7 +110,7 @@ class Breach(Report):
 def breach(
     desk: Desk,
     incident: Incident,
-    reach: ReachAnswer,
+    blast: BlastAnswer,
     registry: Registry,
     words: Vocabularies,
     terms: Terms,
@@ -123,30 +123,30 @@ def breach(
     Args:
         desk: who makes it, and when.
         incident: what happened.
-        reach: where data got to from the breached place since then.
+        blast: where data got to from the breached place since then.
         registry: that says what parties are.
         words: vocabularies: what lies under what.
         terms: hours and thresholds.
         external_access: whether somebody got in from outside against the law, as far as is known.
         others: answers that it was made of besides.
     """
-    start = next((each for each in reach.reached if each.hops == 0), None)
+    start = next((each for each in blast.rows if each.hops == 0), None)
     named = _named(start.categories if start is not None else [], incident.categories, words)
     identifying = [each for each in named if any(words.category.is_a(each, above) for above in terms.pipa_identifying)]
-    down = [_downstream(each, registry, desk.made_at) for each in reach.reached]
+    down = [_downstream(each, registry, desk.made_at) for each in blast.rows]
     return Breach(
         head=desk.head(
             Breach,
-            [*others, used_whole("reach", reach.completeness)],
-            names={*named, *(name for each in reach.reached for name in each.categories)},
+            [*others, used(blast.about)],
+            names={*named, *(name for each in blast.rows for name in each.categories)},
             clauses=["6.5"],
         ),
         incident=incident,
-        subjects=reach.subjects,
-        pairs=reach.pairs,
+        subjects=blast.subjects,
+        pairs=blast.pairs,
         subjects_threshold=terms.pipa_breach_subjects,
         external_access=external_access,
-        deadlines=_deadlines(incident, desk.made_at, terms, reach.subjects, identifying, external=external_access),
+        deadlines=_deadlines(incident, desk.made_at, terms, blast.subjects, identifying, external=external_access),
         categories=[Exposed(category=each, identifying=each in identifying) for each in named],
         recipients=[each for each in down if each.kind == "recipient"],
         places=[each for each in down if each.kind != "recipient"],
@@ -190,9 +190,9 @@ def _named(found: list[str], wanted: list[str], words: Vocabularies) -> list[str
 
 
 def _downstream(each: Reached, registry: Registry, now: datetime) -> Downstream:
-    holding = registry.parties.at(each.name, instant_us(now)) if each.kind == "recipient" else None
+    holding = registry.parties.at(each.name, instant_us(now)) if each.kind == "party" else None
     return Downstream(
-        kind=each.kind,
+        kind="recipient" if each.kind == "party" else each.kind,
         name=each.name,
         type="" if holding is None else holding.entry.type,
         country="" if holding is None else holding.entry.country or "",

@@ -14,10 +14,11 @@ from pydantic import AfterValidator, AwareDatetime, model_validator
 
 from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
+from flowtrack.audit.blast import Blast
 from flowtrack.audit.consent_proof import ConsentProof as Proof
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overview import Overview
-from flowtrack.audit.questions import Books, Period, Reach, Situations
+from flowtrack.audit.questions import Books, Period, Situations
 from flowtrack.audit.reports.access_request import AccessRequest, access_request
 from flowtrack.audit.reports.breach import Breach, Incident, Place, breach, incident_of
 from flowtrack.audit.reports.consent_proof import ConsentProof, consent_proof
@@ -182,13 +183,17 @@ class BreachOrder(Order):
             StoreError: the ledger does not answer.
         """
         incident, others = self._incident(bench)
-        question = Reach(
-            start=incident.place, name=incident.name, since=incident.since, known_at=self.known_at, hops_max=HOPS_MAX
+        question = Blast(
+            start="party" if incident.place == "recipient" else incident.place,
+            name=incident.name,
+            since=incident.since,
+            known_at=self.known_at,
+            hops_max=HOPS_MAX,
         )
         return breach(
             bench.desk,
             incident,
-            bench.ledger.reach(question),
+            bench.ledger.ask(question, asker=bench.asker),
             bench.registry(),
             bench.words(),
             bench.terms,
