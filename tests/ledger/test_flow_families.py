@@ -16,6 +16,7 @@ from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.family import PagedQuestion, Question
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.ledger import Ledger
+from flowtrack.audit.origin import Origin
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.use import Use
@@ -52,6 +53,8 @@ QUESTIONS: list[Question[Any]] = [
     Graph(service="service-1", verdict="deny"),
     Graph(category="provided.phone", dataset="dataset-0", purpose="purpose-0"),
     SubjectGraph(subject=subject_of(3)),
+    Origin(limit=1_000, samples_max=0),
+    Origin(category="provided", verdict="deny", by_dataset=False, samples_max=0),
     Use(limit=1_000),
     Blast(start="dataset", name="dataset-0", hops_max=3),
     Blast(start="service", name="service-1"),
@@ -248,5 +251,26 @@ def test_a_withdrawal_is_followed(both: Both) -> None:
     found = {(each.kind, each.name): (each.relied, each.since, each.permitted) for each in answer.rows}
     assert found == {("party", "acme"): (1, 0, 0), ("party", "globex"): (0, 1, 1), ("service", "shop"): (1, 1, 1)}
     assert (answer.ended_at, answer.categories, answer.notify) == (ends, ["provided.email"], ["acme", "globex"])
-    before = both.ledger.ask(question.model_copy(update={"as_of": ends - timedelta(seconds=1)}), asker=ASKER)
+    before = both.ledger.ask(question.model_copy(update={"as_of": ends - timedelta(milliseconds=500)}), asker=ASKER)
     assert (before.ended_at, before.notify) == (None, ["acme"])
+
+
+def test_what_nobody_gave_a_service_is_found(both: Both) -> None:
+    """A use or share of what a service never collected and was never given is named, with some of its events."""
+    LedgerWriter(both.store, "run").process(
+        [
+            _step(1, Kind.COLLECT, "shop", dataset="orders"),
+            _step(2, Kind.USE, "shop"),
+            _step(3, Kind.USE, "mailer", dataset="orders"),
+            _step(4, Kind.SHARE, "shop", recipient="scorer"),
+            _step(5, Kind.USE, "scorer"),
+            _step(6, Kind.SHARE, "stranger", recipient="acme"),
+            _step(7, Kind.SHARE, "stranger", recipient="acme", dataset="empty"),
+        ]
+    )
+    (row,) = both.ledger.ask(Origin(), asker=ASKER).rows
+    assert (row.service, row.category, row.kind, row.flows) == ("stranger", "provided.email", "share", 2)
+    assert (row.recipients, row.datasets, row.came, row.first) == (["acme"], ["empty"], None, START.date())
+    assert row.samples == ["e-0-6", "e-0-7"]
+    strict = both.ledger.ask(Origin(by_dataset=False), asker=ASKER).rows
+    assert {each.service for each in strict} == {"stranger", "mailer"}

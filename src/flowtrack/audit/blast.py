@@ -147,10 +147,11 @@ def ended_at(states: Iterable[State], now_us: int | None) -> int | None:
     ended: int | None = None
     for each in sorted(states, key=lambda state: state.valid_us):
         if each.state in _STANDS:
-            ended = each.expires_us
+            passed = each.expires_us is not None and (now_us is None or each.expires_us <= now_us)
+            ended = each.expires_us if passed else None
         elif ended is None or each.valid_us < ended:
             ended = each.valid_us
-    return None if ended is not None and now_us is not None and ended > now_us else ended
+    return ended
 
 
 def downstream(about: About, question: Withdrawal, states: Iterable[State], flows: Iterable[Moved]) -> WithdrawalAnswer:

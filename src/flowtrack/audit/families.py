@@ -14,6 +14,7 @@ from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.family import Question
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.origin import Origin
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.received import Received, ReceivedSubjects
@@ -41,6 +42,7 @@ _ALL: Final[tuple[type[Question[Any]], ...]] = (
     Use,
     Blast,
     Withdrawal,
+    Origin,
     Violations,
 )
 FAMILIES: Final[dict[str, type[Question[Any]]]] = {question.family: question for question in _ALL}

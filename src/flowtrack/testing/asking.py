@@ -19,6 +19,7 @@ from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.origin import Origin
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.questions import TwoTimes
@@ -32,6 +33,7 @@ from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.testing.blast import blast, withdrawal
 from flowtrack.testing.graph import graph, subject_graph
 from flowtrack.testing.ledger_tables import Row
+from flowtrack.testing.origin import origin
 from flowtrack.testing.overview import alerts, overview
 from flowtrack.testing.received import received, received_subjects
 from flowtrack.testing.registers import access, overdue, transfers
@@ -149,5 +151,6 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], An
     Use: use,
     Blast: blast,
     Withdrawal: withdrawal,
+    Origin: origin,
     Violations: violations,
 }

@@ -15,6 +15,7 @@ from flowtrack.adapters.clickhouse.completeness import completeness
 from flowtrack.adapters.clickhouse.consent_proof import consent_proof
 from flowtrack.adapters.clickhouse.graph import graph, subject_graph
 from flowtrack.adapters.clickhouse.journal import write_down
+from flowtrack.adapters.clickhouse.origin import origin
 from flowtrack.adapters.clickhouse.overdue import overdue
 from flowtrack.adapters.clickhouse.overview import overview
 from flowtrack.adapters.clickhouse.received import received, received_subjects
@@ -32,6 +33,7 @@ from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.cursors import pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.origin import Origin
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.received import Received, ReceivedSubjects
@@ -60,6 +62,7 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], A
     Use: use,
     Blast: blast,
     Withdrawal: withdrawal,
+    Origin: origin,
     Violations: violations,
 }
 
