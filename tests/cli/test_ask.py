@@ -19,7 +19,9 @@ from pyarrow import parquet
 from pydantic import AwareDatetime, Field
 
 from flowtrack.apps import ask_families
+from flowtrack.apps.answer_tables import parts_of
 from flowtrack.apps.ask_fields import completing, parameters_of
+from flowtrack.apps.screen import Lines, Table
 from flowtrack.audit import families
 from flowtrack.audit.families import FAMILIES
 from flowtrack.audit.family import Answer, PagedQuestion, SubjectQuestion
@@ -252,6 +254,16 @@ def test_any_row_fits_every_form(flowtrack: Commands, odd: list[tuple[Odd, Asker
     out = flowtrack.run(*ODD_WORDS).out
     for shown in ("total: 1,000", "inner, name: in", "Others", "hops 3", "3 rows left out", "The ledger is empty"):
         assert shown in out
+
+
+def test_what_does_not_fit_a_screen_is_counted() -> None:
+    """Of a table beside the rows only some are shown, and it says how many are not; no rows are said so, too."""
+    answer = odd_answer(Odd(subject=SUBJECT, begun=datetime(2026, 3, 2, tzinfo=UTC)))
+    many = answer.model_copy(update={"rows": [], "others": [Inner(name=f"other-{place}") for place in range(100)]})
+    tables = {part.title: part for part in parts_of("odd", many) if isinstance(part, Table)}
+    assert "odd: 0 rows" in [part.title for part in parts_of("odd", many) if isinstance(part, Lines)]
+    assert tables["Others: 100"].note == "and 60 more: --json gives all"
+    assert len(tables["Others: 100"].rows) == 40
 
 
 def test_values_are_completed() -> None:

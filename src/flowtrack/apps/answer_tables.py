@@ -21,6 +21,8 @@ Rows = list[list[str | int]]
 
 CELL_NAMES = 4
 """So many names in a cell; the other forms have all."""
+_ROWS_BESIDE = 40
+"""So many rows of what stands beside the main table."""
 _OWN = {"about", "rows"}
 
 
@@ -58,30 +60,39 @@ def some(names: Sequence[str]) -> str:
 
 def _from_rows(answer: Answer) -> list[Part]:
     """The main table, and whatever an answer has beside it: numbers and names as lines, further tables as tables."""
-    said, tables = [], [_table(f"Rows: {len(answer.rows):,}", answer.rows)]
+    said: list[str] = []
+    tables = [_table(f"{answer.about.family}: {len(answer.rows):,} rows", answer.rows)]
     for name in type(answer).model_fields:
         value = getattr(answer, name)
         if name in _OWN or value in (None, "", [], {}):
             continue
         title = name.replace("_", " ")
         if isinstance(value, list) and isinstance(value[0], BaseModel):
-            tables.append(_table(title.capitalize(), value))
-        elif isinstance(value, BaseModel):
+            tables.append(_beside(title.capitalize(), value))
+        elif isinstance(value, BaseModel) and any(each for _, each in value):
             said += [f"{title}, {inner.replace('_', ' ')}: {_cell(each)}" for inner, each in value]
-        else:
+        elif not isinstance(value, BaseModel):
             given = _cell(value)
             said.append(f"{title}: {given:,}" if isinstance(given, int) else f"{title}: {given}")
     return [*([Lines("In all", said)] if said else []), *tables]
 
 
-def _table(title: str, rows: Sequence[BaseModel]) -> Table:
+def _beside(title: str, rows: Sequence[BaseModel]) -> Part:
+    """A further table, as much of it as fits a screen."""
+    left_out = len(rows) - _ROWS_BESIDE
+    note = f"and {left_out:,} more: --json gives all" if left_out > 0 else ""
+    return _table(f"{title}: {len(rows):,}", rows[:_ROWS_BESIDE], note)
+
+
+def _table(title: str, rows: Sequence[BaseModel], note: str = "") -> Part:
     """Rows with those of their columns that say something."""
+    if not rows:
+        return Lines(title, [])
     cells = [{name: _cell(value) for name, value in row} for row in rows]
     names = list(dict.fromkeys(name for row in cells for name in row))
     named = [name for name in names if any(row.get(name, "") not in ("", "-") for row in cells)]
-    return Table(
-        title, [name.replace("_", " ") for name in named], [[row.get(name, "") for name in named] for row in cells]
-    )
+    shown = [[row.get(name, "") for name in named] for row in cells]
+    return Table(title, [name.replace("_", " ") for name in named], shown, note)
 
 
 def _cell(value: object) -> str | int:
