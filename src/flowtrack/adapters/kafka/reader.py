@@ -33,6 +33,8 @@ _POLL_INTERVAL_MS = 300_000  # a takeover that loads much state, or a batch done
 
 FETCHED_KBYTES_MAX = 16_384
 """What a consumer holds fetched at most, beyond one answer of the broker: back-pressure instead of memory."""
+_RECORD_BYTES = 1_536
+"""Room for a record; where a batch of them needs more than the bound, so much is held: else no batch would be full."""
 FETCH: dict[str, Setting] = {
     "queued.max.messages.kbytes": FETCHED_KBYTES_MAX,
     "fetch.queue.backoff.ms": 20,  # once that much is held; by default a second, in which all of it is worked
@@ -90,7 +92,13 @@ class Reader:
         self._gained = gained
         self._lost = lost
         self._log = LogOffsets(settings)
-        own = {**FETCH, "auto.offset.reset": "error", "enable.partition.eof": True, "error_cb": self._on_error}
+        own = {
+            **FETCH,
+            "queued.max.messages.kbytes": max(FETCHED_KBYTES_MAX, plan.batch_records_max * _RECORD_BYTES // 1024),
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "error_cb": self._on_error,
+        }
         self.consumer = Consumer(
             {
                 **settings.consumer(plan.group),
