@@ -51,10 +51,10 @@ class Waiting:
 @pytest.mark.parametrize(
     "shown", ["", "Bearer ", "Bearer nonsense", "Bearer ft_000000000000_x", "Basic am86am8=", "Bearer é", "ft_x"]
 )
-def test_nobody_is_anonymous(api: Api, address: str, shown: str) -> None:
+def test_nobody_is_anonymous(shared: Api, address: str, shown: str) -> None:
     """Without a token that is known here, nothing is answered but that one is needed."""
     headers = [(b"authorization", shown.encode())] if shown else []
-    response = api.anonymous().get(address, headers=headers)
+    response = shared.anonymous().get(address, headers=headers)
     assert response.status_code == 401
     assert response.headers["content-type"] == PROBLEM
     assert response.headers["www-authenticate"].startswith("Bearer")
@@ -118,10 +118,10 @@ def test_a_browser_signs_in_with_a_token(api: Api, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("then", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:1", "/a\nb"])
-def test_signing_in_leads_nowhere_else(api: Api, then: str) -> None:
+def test_signing_in_leads_nowhere_else(shared: Api, then: str) -> None:
     """Whatever the form says, the browser stays on this site; a form of another site is refused."""
-    form = {"token": api.token(Role.AUDITOR), "then": then}
-    client = api.anonymous()
+    form = {"token": shared.token(Role.AUDITOR), "then": then}
+    client = shared.anonymous()
     assert client.post("/session", data=form, follow_redirects=False).headers["location"] == "/"
     other = client.post("/session", data=form, headers={"origin": "https://evil.example"}, follow_redirects=False)
     assert other.status_code == 403
@@ -209,9 +209,9 @@ def test_errors_say_nothing_of_the_inside(make: Callable[..., Api], error: Excep
     ("method", "address", "status"),
     [("GET", "/v1/gossip", 404), ("POST", "/v1/violations", 405), ("GET", "/docs", 404), ("DELETE", "/session", 405)],
 )
-def test_every_error_is_a_problem(api: Api, method: str, address: str, status: int) -> None:
+def test_every_error_is_a_problem(shared: Api, method: str, address: str, status: int) -> None:
     """Addresses and methods that there are not are problems, too."""
-    response = api.client(Role.AUDITOR).request(method, address)
+    response = shared.client(Role.AUDITOR).request(method, address)
     assert (response.status_code, response.headers["content-type"]) == (status, PROBLEM)
     assert response.json()["status"] == status
 
@@ -237,9 +237,9 @@ def test_it_answers_to_its_own_names_only(make: Callable[..., Api]) -> None:
 
 
 @pytest.mark.parametrize("address", ["/v1", "/v1/gossip", "/healthz"])
-def test_browsers_are_told_to_be_careful(api: Api, address: str) -> None:
+def test_browsers_are_told_to_be_careful(shared: Api, address: str) -> None:
     """Each answer carries the headers that keep a browser from running, framing, storing or sharing it."""
-    headers = api.client(Role.AUDITOR).get(address, headers={"origin": "https://evil.example"}).headers
+    headers = shared.client(Role.AUDITOR).get(address, headers={"origin": "https://evil.example"}).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["content-security-policy"].startswith("default-src 'none'")
     assert headers["referrer-policy"] == "same-origin"
