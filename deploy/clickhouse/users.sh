@@ -8,6 +8,7 @@ ask() {
 }
 
 account() { # name, role, file with the password: only its hash goes into a statement, which the server logs
+    [[ -f "$3" ]] || return 0 # who has no password here is not wanted here
     local hash
     hash=$(tr -d '\n' < "$3" | sha256sum | cut -d' ' -f1)
     ask "CREATE ROLE IF NOT EXISTS $2"
@@ -16,3 +17,4 @@ account() { # name, role, file with the password: only its hash goes into a stat
 }
 
 account flowtrack_sink flowtrack_writer /run/secrets/clickhouse_sink_password
+account flowtrack_api flowtrack_auditor /run/secrets/clickhouse_api_password

@@ -125,7 +125,7 @@ def test_every_server_and_keeper_of_the_configuration_runs(overlay: Any) -> None
 def test_workers_are_told_of_the_cluster(overlay: Any) -> None:
     """Who makes the tables and who writes them name the same cluster, which is the configuration's."""
     (cluster,) = [each.tag for each in root_of("cluster.xml").findall("remote_servers/*") if each.tag != "default"]
-    for name in ("tables", "sink"):
+    for name in ("tables", "sink", "api"):
         assert overlay[name]["environment"]["FLOWTRACK_CLICKHOUSE__CLUSTER"] == cluster
 
 

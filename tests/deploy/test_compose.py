@@ -17,6 +17,7 @@ from tests.deploy.settings import variables
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"
 WORKERS = {"checker", "sink", "alerter"}
+API = {"api"}
 JOBS = {"topics", "rules", "tables"}
 CLUSTER = {"clickhouse-1-2", "clickhouse-2-1", "clickhouse-2-2", "keeper-1", "keeper-2", "keeper-3"}
 PINNED = re.compile(r"[\w./-]+:v?\d+(\.\d+){2,}[\w.-]*")
@@ -54,7 +55,7 @@ def test_images_are_pinned_in_one_place(services: dict[str, Any]) -> None:
 
 def test_the_workers_image_is_built_from_the_checkout(services: dict[str, Any]) -> None:
     """Workers and jobs run one image, built by a Dockerfile that ends as a user without rights."""
-    for name in WORKERS | JOBS:
+    for name in WORKERS | JOBS | API:
         build = services[name]["build"]
         assert (DEPLOY / build["context"] / build["dockerfile"]).is_file()
     lines = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").splitlines()
@@ -83,6 +84,14 @@ def test_workers_are_asked_whether_they_are_ready(services: dict[str, Any]) -> N
         assert f"127.0.0.1:{port}/readyz" in services[name]["healthcheck"]["test"][-1]
 
 
+def test_the_api_is_asked_whether_it_is_ready(services: dict[str, Any]) -> None:
+    """The API's health check asks it at the port that is published, and its tokens come from a secret."""
+    api = services["api"]
+    (published,) = api["ports"]
+    assert f"127.0.0.1:{published.rpartition(':')[2]}/readyz" in api["healthcheck"]["test"][-1]
+    assert api["environment"]["FLOWTRACK_API__TOKENS_FILE"] == "/run/secrets/api_tokens"
+
+
 def test_services_wait_for_what_they_need(services: dict[str, Any]) -> None:
     """Who is waited for either has a health check or is a job that ends."""
     for name, service in services.items():
@@ -94,7 +103,7 @@ def test_services_wait_for_what_they_need(services: dict[str, Any]) -> None:
 
 def test_variables_of_containers_exist(services: dict[str, Any]) -> None:
     """Every FLOWTRACK_ variable that a container is given is one that some settings read."""
-    given = {variable for name in WORKERS | JOBS for variable in services[name]["environment"]}
+    given = {variable for name in WORKERS | JOBS | API for variable in services[name]["environment"]}
     assert given
     assert not given - variables(), given - variables()
 
@@ -147,7 +156,9 @@ def test_compose_accepts_the_files(tmp_path: Path, overlays: list[str]) -> None:
         pytest.skip("no Compose: neither `docker compose` nor `docker-compose` is installed")
     copy = tmp_path / "deploy"
     shutil.copytree(DEPLOY, copy)
-    for secret in ("clickhouse_password", "clickhouse_sink_password", "clickhouse_cluster_secret"):
+    for secret in yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["secrets"]:
+        (copy / "secrets" / secret).write_text("of a test", encoding="utf-8")
+    for secret in ("clickhouse_cluster_secret",):
         (copy / "secrets" / secret).write_text("of a test", encoding="utf-8")
     pinned_only = {name: value for name, value in os.environ.items() if name not in pins()}
     files = [argument for file in overlays for argument in ("-f", str(copy / file))]
@@ -157,7 +168,7 @@ def test_compose_accepts_the_files(tmp_path: Path, overlays: list[str]) -> None:
     understood = yaml.safe_load(read.stdout)["services"]
     assert understood["kafka"]["image"] == pins()["KAFKA_IMAGE"]
     servers = {"kafka", "clickhouse", "alertmanager"} | (CLUSTER if len(overlays) > 1 else set())
-    assert set(understood) == WORKERS | JOBS | servers
+    assert set(understood) == WORKERS | JOBS | API | servers
     assert {understood[name]["image"] for name in servers if name.startswith("clickhouse")} == {
         pins()["CLICKHOUSE_IMAGE"]
     }
