@@ -10,6 +10,7 @@ import pytest
 
 from flowtrack.adapters.pages.reports.render import render
 from flowtrack.audit.reports.access_request import AccessRequest
+from flowtrack.audit.reports.breach import Breach
 from flowtrack.audit.reports.consent_proof import ConsentProof
 from flowtrack.audit.reports.frame import Report
 from flowtrack.audit.reports.law_overlay import LawOverlay
@@ -109,6 +110,15 @@ def test_subjects_are_asked_about_in_writing() -> None:
     made("access-request", subject=BEN)
     line = ledger().audit_log[before]
     assert (line.asker, line.subject, line.why) == ("jo", BEN, "case 7")
+
+
+def test_a_breach_counts_people_and_nobody_else() -> None:
+    """The incident's own pseudonym is nobody's: subjects are those whose data was in the place."""
+    found = report("breach")
+    assert isinstance(found, Breach)
+    assert found.subjects == 3
+    assert [each.name for each in found.recipients] == ["ghost", "mailhouse", "paycorp", "travelclub"]
+    assert [each.category for each in found.categories if each.identifying] == ["provided.identity_card_number"]
 
 
 def test_transfers_abroad_are_registered_with_home_as_ordered() -> None:

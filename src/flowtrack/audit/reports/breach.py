@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 from pydantic import AwareDatetime
 
-from flowtrack.audit.blast import BlastAnswer, Reached
+from flowtrack.audit.blast import BlastAnswer, PlaceKind, Reached
 from flowtrack.audit.reports.frame import AnswerUsed, Desk, Report, used
 from flowtrack.audit.reports.terms import Deadline, Terms, due_in
 from flowtrack.audit.trail import TrailAnswer
@@ -17,8 +17,6 @@ from flowtrack.domain.model import Contract
 from flowtrack.domain.names import Kind
 from flowtrack.domain.registry import Registry
 from flowtrack.domain.vocabulary import Vocabularies
-
-Place = Literal["service", "dataset", "recipient"]
 
 _CONTENTS: Final = (
     ("what_leaked", ["gdpr.33.3", "pipa.34.1", "pipl.57"], "categories"),
@@ -36,7 +34,7 @@ _CONTENTS: Final = (
 class Incident(Contract):
     """What happened, as far as it is known."""
 
-    place: Place
+    place: PlaceKind
     name: str
     since: AwareDatetime
     """Data that was there from this instant on."""
@@ -94,7 +92,7 @@ class Breach(Report):
 
     incident: Incident
     subjects: int
-    """With data in the place since then."""
+    """Whose data came to the place before the breach ended."""
     pairs: int
     """Of a subject and a category."""
     subjects_threshold: int
@@ -123,15 +121,14 @@ def breach(
     Args:
         desk: who makes it, and when.
         incident: what happened.
-        blast: where data got to from the breached place since then.
+        blast: where data got to from the breached place.
         registry: that says what parties are.
         words: vocabularies: what lies under what.
         terms: hours and thresholds.
         external_access: whether somebody got in from outside against the law, as far as is known.
         others: answers that it was made of besides.
     """
-    start = next((each for each in blast.rows if each.hops == 0), None)
-    named = _named(start.categories if start is not None else [], incident.categories, words)
+    named = _named(blast.categories, incident.categories, words)
     identifying = [each for each in named if any(words.category.is_a(each, above) for above in terms.pipa_identifying)]
     down = [_downstream(each, registry, desk.made_at) for each in blast.rows]
     return Breach(
@@ -148,8 +145,8 @@ def breach(
         external_access=external_access,
         deadlines=_deadlines(incident, desk.made_at, terms, blast.subjects, identifying, external=external_access),
         categories=[Exposed(category=each, identifying=each in identifying) for each in named],
-        recipients=[each for each in down if each.kind == "recipient"],
-        places=[each for each in down if each.kind != "recipient"],
+        recipients=[each for each in down if each.kind == "party"],
+        places=[each for each in down if each.kind != "party"],
         contents=[Told(content=code, sources=by, section=section) for code, by, section in _CONTENTS],
     )
 
@@ -164,9 +161,9 @@ def incident_of(trail: TrailAnswer, published_by: str) -> Incident | None:
     for row in trail.rows:
         if row.kind != Kind.INCIDENT or row.particulars.interval_from is None:
             continue
-        places: list[tuple[Place, str | None]] = [
+        places: list[tuple[PlaceKind, str | None]] = [
             ("dataset", row.dataset),
-            ("recipient", row.facts.party),
+            ("party", row.facts.party),
             ("service", row.facts.service),
         ]
         place, name = next(((kind, name) for kind, name in places if name), ("service", row.service))
@@ -192,7 +189,7 @@ def _named(found: list[str], wanted: list[str], words: Vocabularies) -> list[str
 def _downstream(each: Reached, registry: Registry, now: datetime) -> Downstream:
     holding = registry.parties.at(each.name, instant_us(now)) if each.kind == "party" else None
     return Downstream(
-        kind="recipient" if each.kind == "party" else each.kind,
+        kind=each.kind,
         name=each.name,
         type="" if holding is None else holding.entry.type,
         country="" if holding is None else holding.entry.country or "",

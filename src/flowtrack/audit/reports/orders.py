@@ -14,13 +14,13 @@ from pydantic import AfterValidator, AwareDatetime, model_validator
 
 from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
-from flowtrack.audit.blast import Blast
+from flowtrack.audit.blast import Blast, PlaceKind
 from flowtrack.audit.consent_proof import ConsentProof as Proof
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.questions import Books, Period, Situations
 from flowtrack.audit.reports.access_request import AccessRequest, access_request
-from flowtrack.audit.reports.breach import Breach, Incident, Place, breach, incident_of
+from flowtrack.audit.reports.breach import Breach, Incident, breach, incident_of
 from flowtrack.audit.reports.consent_proof import ConsentProof, consent_proof
 from flowtrack.audit.reports.frame import AnswerUsed, Desk, Report, used
 from flowtrack.audit.reports.law_overlay import LawOverlay, law_overlay, touched_by_law
@@ -184,9 +184,10 @@ class BreachOrder(Order):
         """
         incident, others = self._incident(bench)
         question = Blast(
-            start="party" if incident.place == "recipient" else incident.place,
+            start=incident.place,
             name=incident.name,
             since=incident.since,
+            until=incident.until,
             known_at=self.known_at,
             hops_max=HOPS_MAX,
         )
@@ -214,10 +215,10 @@ class BreachOrder(Order):
                 )
             noticed = self.noticed_at or found.noticed_at
             return found.model_copy(update={"noticed_at": noticed}), [used(trail.about)]
-        places: list[tuple[Place, str | None]] = [
+        places: list[tuple[PlaceKind, str | None]] = [
             ("service", self.service),
             ("dataset", self.dataset),
-            ("recipient", self.party),
+            ("party", self.party),
         ]
         place, name = next((place, name) for place, name in places if name)
         since = self.since or bench.now
