@@ -28,7 +28,8 @@ _MOVING: Final = "kind IN ('collect', 'use', 'share', 'store')"
 _GROUPS: Final = """
 SELECT kind, service, recipient, dataset, category, received, sum(flows), sumIf(flows, verdict = 'permit'),
        sumIf(flows, verdict = 'deny'), sumIf(flows, verdict = 'indeterminate'), min(day), max(day)
-FROM ({standing}) GROUP BY kind, service, recipient, dataset, category, received"""
+FROM ({standing}) GROUP BY kind, service, recipient, dataset, category, received
+SETTINGS max_threads = 2"""
 _SOURCES: Final = """
 SELECT kind, service, recipient, category, min(day) FROM ({standing}) GROUP BY kind, service, recipient, category"""
 _OF_SUBJECT: Final = """

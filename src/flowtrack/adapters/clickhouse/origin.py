@@ -37,9 +37,9 @@ LEFT JOIN
     SELECT dataset, category, min(day) AS put FROM ({{put}}) GROUP BY dataset, category
 ) AS d ON f.dataset = d.dataset AND f.category = d.category
 WHERE (since = {_NEVER} OR since > day) AND (put = {_NEVER} OR put > day)
-GROUP BY service, category, kind"""  # noqa: S608 - fixed texts
+GROUP BY service, category, kind SETTINGS max_threads = 2"""  # noqa: S608 - fixed texts
 
-_ROWS_READ_MAX: Final = 2_000_000
+_ROWS_READ_MAX: Final = 500_000
 # On the first of its days all that a row counts is unexplained, so events are looked for there; and in so many rows.
 _SEEN: Final = f"""
 SELECT subject, event_id, service, category, kind FROM flows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final
 
 from flowtrack.adapters.clickhouse.store import Store
@@ -35,7 +36,7 @@ SELECT * FROM
     FROM ({standing}) GROUP BY recipient, category
 )
 WHERE {after}
-ORDER BY all_flows DESC, recipient, category LIMIT {rows:UInt32}"""
+ORDER BY all_flows DESC, recipient, category LIMIT {rows:UInt32} SETTINGS max_threads = 2"""
 _AFTER: Final = "(-toInt64(all_flows), recipient, category) > (-{k0:Int64}, {k1:String}, {k2:String})"
 _KEY: Final = ("all_flows", "recipient", "category")
 _CLAUSES: Final = """
@@ -44,18 +45,18 @@ FROM (SELECT recipient, category, pack, toUInt64(situation) AS number FROM ({sta
 LEFT JOIN (SELECT pack, situation, clauses FROM judgements LIMIT 1 BY pack, situation) AS j
 ON f.pack = j.pack AND f.number = j.situation
 GROUP BY recipient, category"""
+# How many people there are by the categories that the party has of them: the party's rows are read once.
 _SUBJECTS: Final = """
-SELECT category, count() AS subjects FROM
+SELECT categories, count() FROM
 (
-    SELECT category, subject FROM flows WHERE kind = 'share' AND {where} AND {when}
-    GROUP BY category, subject HAVING sum(sign) > 0
+    SELECT groupArray(category) AS categories FROM
+    (
+        SELECT category, subject FROM flows WHERE kind = 'share' AND {where} AND {when}
+        GROUP BY category, subject HAVING sum(sign) > 0 ORDER BY category
+    )
+    GROUP BY subject
 )
-GROUP BY category"""
-_ALL_SUBJECTS: Final = """
-SELECT count() FROM
-(
-    SELECT subject FROM flows WHERE kind = 'share' AND {where} AND {when} GROUP BY subject HAVING sum(sign) > 0
-)"""
+GROUP BY categories SETTINGS max_threads = 2"""
 
 # Which of a subject's instants stand is told flow by flow: one that was taken back is not its first.
 _RECIPIENTS: Final = """
@@ -143,18 +144,13 @@ def _subjects(store: Store, question: Received) -> tuple[dict[str, int], int]:
     """How many people's data one party received: by category, and in all."""
     times = times_of(question)
     where, filters = filters_of(question, _FILTERS)
-    parameters = {**times.parameters, **filters}
-    filled = {"where": where, "when": times.exact}
-    by_category, everybody = (
-        store.rows(_filled(statement, filled), **parameters) for statement in (_SUBJECTS, _ALL_SUBJECTS)
-    )
-    return dict(by_category), everybody[0][0]
-
-
-def _filled(statement: str, texts: dict[str, str]) -> str:
-    for name, text in texts.items():
-        statement = statement.replace(f"{{{name}}}", text)
-    return statement
+    statement = _SUBJECTS.replace("{where}", where).replace("{when}", times.exact)
+    by_category: Counter[str] = Counter()
+    everybody = 0
+    for categories, subjects in store.rows(statement, **times.parameters, **filters):
+        everybody += subjects
+        by_category.update(dict.fromkeys(categories, subjects))
+    return by_category, everybody
 
 
 def _numbered(key: list[str | int] | None) -> dict[str, Any]:

@@ -35,7 +35,7 @@ SELECT service, purpose, its_basis AS basis, category, arraySort(groupUniqArray(
        arraySort(groupUniqArrayIf(dataset, dataset != '')) AS datasets, sum(flows) AS all_flows,
        sumIf(flows, verdict = 'permit') AS permitted, sumIf(flows, verdict = 'deny') AS denied,
        sumIf(flows, verdict = 'indeterminate') AS indeterminate, min(day) AS first, max(day) AS last
-FROM ({standing}) GROUP BY service, purpose, its_basis, category"""
+FROM ({standing}) GROUP BY service, purpose, its_basis, category SETTINGS max_threads = 2"""
 
 
 def use(store: Store, question: Use, about: About) -> UseAnswer:
