@@ -17,15 +17,18 @@ from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.audit_log import AuditLog
 from flowtrack.audit.consent_proof import ConsentProof
+from flowtrack.audit.families import question_of
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
+from flowtrack.audit.policy_history import PolicyHistory
 from flowtrack.audit.questions import Period
 from flowtrack.audit.roles import Asker, Role
 from flowtrack.audit.trail import Trail
 from flowtrack.audit.transfers import Transfers
 from flowtrack.domain.names import Kind
+from flowtrack.errors import QuestionError
 from flowtrack.testing.ledger import MemoryLedger
 from tests.ledger.conftest import ASKER, Both, clock
 from tests.ledger.day import START, subject_of
@@ -245,3 +248,44 @@ def test_what_is_overdue_is_that_of_the_memory(ledger: ClickHouseLedger, expecte
     whole, strict = found[0], found[len(TIMES)]
     assert whole.copies < strict.copies
     assert all(whole.at is not None and row.last_due < whole.at for row in whole.rows)
+
+
+def test_a_name_never_seen_gets_a_hint(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
+    """Both ledgers ask whether a known name was meant; what is declared, or was seen at another time, gets no hint."""
+    asked: list[tuple[Question[Any], list[str]]] = [
+        (Overview(service="Desk."), ["what `service` names was never seen: did you mean `desk`?"]),
+        (Overview(recipient="acne"), ["what `recipient` names was never seen: did you mean `acme`?"]),
+        (Trail(subject=SUBJECT, category="provided.fone"), ["provided.phone"]),
+        (Overview(service="nothing like it"), ["what `service` names was never seen"]),
+        (Overview(category="identity_document"), []),
+        (Overview(service="desk", since=START + timedelta(days=900)), []),
+    ]
+    for question, hints in asked:
+        answer = ledger.ask(question, asker=ASKER)
+        assert answer == expected.ask(question, asker=ASKER)
+        assert answer.rows == []
+        assert len(answer.about.hints) == len(hints)
+        assert all(part in said for part, said in zip(hints, answer.about.hints, strict=True))
+
+
+def test_wrong_families_and_fields_get_a_hint() -> None:
+    """A family, or a field, that is spelt nearly right is named in the help."""
+    with pytest.raises(QuestionError) as refused:
+        question_of("trial", {})
+    assert "did you mean `trail`?" in refused.value.help
+    with pytest.raises(QuestionError) as refused:
+        question_of("overview", {"servise": "desk"})
+    assert "did you mean `service`" in refused.value.help
+
+
+def test_the_policy_history_is_that_of_the_memory(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
+    """Versions with both times, what took over from them, what was removed, and what changed."""
+    filters: list[dict[str, Any]] = [{}, {"document_kind": "registry"}, {"document": "registry"}]
+    whole, *_ = same(ledger, expected, PolicyHistory, *filters)
+    rows = {(row.document, row.version): row for row in whole.rows}
+    first, second = rows["registry", "1"], rows["registry", "2"]
+    assert first.in_force_until == second.in_force_from == second.recorded_at
+    said = {(each.what, each.name, each.how) for each in second.changes}
+    assert said == {("service", "shop", "added"), *(("party", name, "added") for name in ("acme", "bank", "club"))}
+    assert (rows["other", "1"].removed, rows["default", "1"].removed) == (True, False)
+    assert ledger.ask(PolicyHistory(document="none"), asker=ASKER).rows == []

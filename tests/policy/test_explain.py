@@ -14,6 +14,7 @@ from flowtrack.domain.names import Kind, Verdict
 from flowtrack.policy.cases import decide_case, read_cases
 from flowtrack.policy.decide import Decider
 from flowtrack.policy.explain import CategoryExplanation, explain
+from flowtrack.policy.explain import nearly as near_misses
 from flowtrack.policy.judge import Judge
 from flowtrack.policy.pack import default_pack
 from tests.policy.small_pack import NOW, event, shop, small_pack
@@ -66,6 +67,7 @@ def test_a_near_miss_names_what_kept_it_out() -> None:
     found = explained(DEFAULT, Kind.SHARE, **share, basis="processor")
     nearly = {near.id: near for near in found.nearly}
     assert found.verdict is Verdict.DENY
+    assert near_misses(DEFAULT, found.situation) == found.nearly
     assert nearly["share-affiliate"].kept_out_by == ["basis = processor"]
     assert nearly["share-affiliate"].effect == "permit"
     assert nearly["share-affiliate"].clauses == ["4.3"]

@@ -34,7 +34,7 @@ def parts_of(family: str, answer: Answer) -> list[Part]:
 
 def about_parts(about: About) -> list[Part]:
     """Say how complete an answer is, what is left out, and by what its rows were judged."""
-    lines = []
+    lines = list(about.hints)
     complete = about.completeness
     if complete.truncated:
         lines.append(left_out(about))

@@ -14,9 +14,11 @@ from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.family import Question
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.hints import did_you_mean
 from flowtrack.audit.origin import Origin
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
+from flowtrack.audit.policy_history import PolicyHistory
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
@@ -33,6 +35,7 @@ _ALL: Final[tuple[type[Question[Any]], ...]] = (
     Access,
     Overdue,
     Overview,
+    PolicyHistory,
     Transfers,
     Received,
     ReceivedSubjects,
@@ -62,7 +65,9 @@ def family_of(name: str) -> type[Question[Any]]:
         QuestionError: there is none of this name.
     """
     if name not in FAMILIES:
-        raise QuestionError("there is no such family of questions", help=f"ask one of {', '.join(sorted(FAMILIES))}")
+        meant = f"{did_you_mean(name, FAMILIES)} " if did_you_mean(name, FAMILIES) else ""
+        every = ", ".join(sorted(FAMILIES))
+        raise QuestionError("there is no such family of questions", help=f"{meant}ask one of {every}".strip())
     return FAMILIES[name]
 
 
@@ -77,8 +82,15 @@ def question_of(name: str, fields: Mapping[str, Any]) -> Question[Any]:
         return family.model_validate(fields)
     except ValidationError as error:
         wrong = sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors(include_input=False)})
+        meant = "".join(_meant(family, name) for name in wrong)
         raise QuestionError(
             f"the question is not right in `{', '.join(wrong)}`",
             where=name,
-            help=f"it takes {', '.join(sorted(family.model_fields))}; instants are ISO 8601 with zone",
+            help=f"{meant}it takes {', '.join(sorted(family.model_fields))}; instants are ISO 8601 with zone",
         ) from None
+
+
+def _meant(family: type[Question[Any]], name: str) -> str:
+    """Ask whether a field of the family was meant; empty where it is one, or none is close."""
+    said = "" if name in family.model_fields else did_you_mean(name, family.model_fields)
+    return f"{said} " if said else ""

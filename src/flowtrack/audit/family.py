@@ -53,6 +53,8 @@ class About(Contract):
     """As it was answered: `known_at` is set to what the ledger knew then."""
     completeness: Completeness
     versions: Versions = Versions()
+    hints: list[str] = []
+    """Names in the question that were never seen, and what may have been meant; in answers without rows."""
 
     def judged_by(self, packs: Sequence[str], registries: Sequence[str]) -> About:
         """Say the versions that the rows were judged by."""

@@ -13,7 +13,7 @@ from flowtrack.domain.names import Verdict
 from flowtrack.policy.decide import CategoryVerdict
 from flowtrack.policy.judge import Judge, request_of
 from flowtrack.policy.rules import Rule, RuleSet
-from flowtrack.policy.situation import Situation, attributes
+from flowtrack.policy.situation import Situation, attributes, from_attributes
 
 _NEARLY = 1
 """A rule nearly matched when so many of its conditions, at most, did not hold."""
@@ -83,6 +83,20 @@ def explain(judge: Judge, each: CategoryVerdict) -> CategoryExplanation:
         clauses=[ClauseText(id=id_, ko=table[id_].ko, en=table[id_].en) for id_ in judged.clauses if id_ in table],
         situation={} if situation is None else attributes(situation),
     )
+
+
+def nearly(judge: Judge, said: Mapping[str, Any]) -> list[NearMiss]:
+    """The rules that would have matched a situation but for one condition, and the attributes that kept them out.
+
+    Args:
+        judge: of the pack to look into.
+        said: the situation's attributes, as the ledger keeps them with its definition.
+
+    Raises:
+        KeyError: an attribute is missing.
+    """
+    situation = from_attributes(said)
+    return list(_near_misses(judge, situation, set(judge.judge(situation).rules)))
 
 
 def _near_misses(judge: Judge, situation: Situation, matched: set[str]) -> Iterator[NearMiss]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from flowtrack.audit.access import Access
@@ -19,9 +20,11 @@ from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.hints import with_hints
 from flowtrack.audit.origin import Origin
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
+from flowtrack.audit.policy_history import PolicyHistory
 from flowtrack.audit.questions import TwoTimes
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
@@ -37,7 +40,7 @@ from flowtrack.testing.origin import origin
 from flowtrack.testing.overview import alerts, overview
 from flowtrack.testing.received import received, received_subjects
 from flowtrack.testing.registers import access, overdue, transfers
-from flowtrack.testing.subjects import audit_log, consent_proof
+from flowtrack.testing.subjects import audit_log, consent_proof, names_seen, policy_history
 from flowtrack.testing.trail import trail
 from flowtrack.testing.use import use
 from flowtrack.testing.view import Asked, View
@@ -75,7 +78,8 @@ class MemoryAsking:
         if question.known_at is None:
             question = question.model_copy(update={"known_at": known})
         view = View(self._of_period, self._consents, self._judgements, self.tables, self.audit_log)
-        return cast("A", _ANSWERED_BY[type(question)](view, question, about(question, self._completeness())))
+        answer = cast("A", _ANSWERED_BY[type(question)](view, question, about(question, self._completeness())))
+        return with_hints(answer, question, partial(names_seen, view))
 
     def _of_period(self, question: TwoTimes) -> list[Row]:
         """Rows that stand at the question's two times, of its period."""
@@ -140,6 +144,7 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], An
     AuditLog: audit_log,
     ConsentProof: consent_proof,
     Overview: overview,
+    PolicyHistory: policy_history,
     Access: access,
     Overdue: overdue,
     Transfers: transfers,

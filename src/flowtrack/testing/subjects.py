@@ -1,4 +1,4 @@
-"""Consent proofs and the audit log of a ledger in memory."""
+"""Consent proofs, the audit log and the policy history of a ledger in memory."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from itertools import groupby
 from flowtrack.audit.audit_log import AuditLine, AuditLog, AuditLogAnswer
 from flowtrack.audit.consent_proof import ConsentProof, ConsentProofAnswer, proof_of
 from flowtrack.audit.family import About
+from flowtrack.audit.hints import registered
 from flowtrack.audit.paging import page_of
+from flowtrack.audit.policy_history import PolicyHistory, PolicyHistoryAnswer, Published, history_of
 from flowtrack.audit.trail import Trail
-from flowtrack.domain.instants import instant_us
+from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.testing.trail import trail
 from flowtrack.testing.view import Asked, View
+from flowtrack.tracking import rows as tables
 
 
 def consent_proof(view: View, question: ConsentProof, about: About) -> ConsentProofAnswer:
@@ -56,3 +59,30 @@ def _line(line: Asked) -> AuditLine:
         why=line.why,
         parameters=line.parameters,
     )
+
+
+def policy_history(view: View, question: PolicyHistory, about: About) -> PolicyHistoryAnswer:
+    """Give the versions of packs and registries."""
+    published = {
+        Published(
+            kind=row["kind"],
+            name=row["name"],
+            valid_from=from_us(row["valid_from"]),
+            recorded_at=from_us(row["recorded_at"] * 1000),
+            removed=bool(row["removed"]),
+            sha256=row["sha256"],
+            body=row["body"],
+        )
+        for row in view.tables[tables.DOCUMENTS]
+        if question.known_at is None or row["recorded_at"] * 1000 <= instant_us(question.known_at)
+    }
+    return history_of(question, about, published)
+
+
+def names_seen(view: View, field: str) -> set[str]:
+    """Give the names that a field of flows ever had, and those that the registry declares."""
+    if field == "clause":
+        return {clause for judgement in view.judgements().values() for clause in judgement["clauses"]}
+    seen = {row[field] for row in view.tables[tables.FLOWS]} - {""}
+    bodies = [row["body"] for row in view.tables[tables.DOCUMENTS] if row["kind"] == "registry" and not row["removed"]]
+    return seen | registered(bodies).get(field, set())

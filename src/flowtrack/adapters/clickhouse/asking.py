@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from flowtrack.adapters.clickhouse import statements as sql
@@ -18,7 +19,9 @@ from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.origin import origin
 from flowtrack.adapters.clickhouse.overdue import overdue
 from flowtrack.adapters.clickhouse.overview import overview
+from flowtrack.adapters.clickhouse.policy_history import policy_history
 from flowtrack.adapters.clickhouse.received import received, received_subjects
+from flowtrack.adapters.clickhouse.seen import names_seen
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.trail import trail
 from flowtrack.adapters.clickhouse.transfers import transfers
@@ -33,9 +36,11 @@ from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.cursors import pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.hints import with_hints
 from flowtrack.audit.origin import Origin
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
+from flowtrack.audit.policy_history import PolicyHistory
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
@@ -51,6 +56,7 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], A
     AuditLog: audit_log,
     ConsentProof: consent_proof,
     Overview: overview,
+    PolicyHistory: policy_history,
     Access: access,
     Overdue: overdue,
     Transfers: transfers,
@@ -88,7 +94,8 @@ def ask(store: Store, question: Question[A], asker: Asker, at: datetime, lag_rec
     complete = completeness(store, lag_records)  # before the rows: what comes in between is in no answer
     known = at if question.by_clock else known_now(store, complete)
     pinned = pin(question, pinned_before or known)
-    return cast("A", _ANSWERED_BY[type(question)](store, pinned, about(pinned, complete)))
+    answer = cast("A", _ANSWERED_BY[type(question)](store, pinned, about(pinned, complete)))
+    return with_hints(answer, pinned, partial(names_seen, store))
 
 
 def known_now(store: Store, complete: CompleteUpTo) -> datetime | None:
