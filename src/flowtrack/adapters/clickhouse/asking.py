@@ -12,7 +12,7 @@ from flowtrack.adapters.clickhouse.access import access
 from flowtrack.adapters.clickhouse.alerts import alerts
 from flowtrack.adapters.clickhouse.audit_log import audit_log
 from flowtrack.adapters.clickhouse.blast import blast, withdrawal
-from flowtrack.adapters.clickhouse.completeness import completeness
+from flowtrack.adapters.clickhouse.completeness import Progress, completeness, progress_of
 from flowtrack.adapters.clickhouse.consent_proof import consent_proof
 from flowtrack.adapters.clickhouse.graph import graph, subject_graph
 from flowtrack.adapters.clickhouse.journal import write_down
@@ -91,21 +91,22 @@ def ask(store: Store, question: Question[A], asker: Asker, at: datetime, lag_rec
     if question.whom is not None:
         said = question.model_dump(mode="json", exclude={"subject"}, exclude_none=True)
         write_down(store, at, asker.who, question.family, said, subject=question.whom, role=asker.role, why=asker.why)
-    complete = completeness(store, lag_records)  # before the rows: what comes in between is in no answer
-    known = at if question.by_clock else known_now(store, complete)
+    progress = progress_of(store)  # before the rows: what comes in between is in no answer
+    complete = completeness(store, lag_records, progress)
+    known = at if question.by_clock else known_now(store, complete, progress)
     pinned = pin(question, pinned_before or known)
     answer = cast("A", _ANSWERED_BY[type(question)](store, pinned, about(pinned, complete)))
     return with_hints(answer, pinned, partial(names_seen, store))
 
 
-def known_now(store: Store, complete: CompleteUpTo) -> datetime | None:
+def known_now(store: Store, complete: CompleteUpTo, progress: Progress) -> datetime | None:
     """Give the instant to which the ledger's knowledge is taken: where it lags, as far as it is complete.
 
     None where it is empty.
     """
     if complete.lag_records:
         return complete.complete_up_to
-    newest = [at_ms for *_, at_ms in store.rows(sql.PROGRESS) + store.rows(sql.NEWEST)]
+    newest = [at_ms for *_, at_ms in [*progress, *store.rows(sql.NEWEST)]]
     return from_us(max(newest) * 1000) if newest else complete.complete_up_to
 
 

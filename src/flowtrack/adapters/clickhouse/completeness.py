@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flowtrack.adapters.clickhouse import statements as sql
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.domain.instants import from_us
 
+Progress = Sequence[tuple[str, int, int]]
+"""Epoch, partition and newest instant (ms) of what came of each partition, the slowest first."""
 
-def completeness(store: Store, lag_records: int | None) -> CompleteUpTo:
+
+def progress_of(store: Store) -> Progress:
+    """Give how far each partition has come."""
+    return [(epoch, partition, at_ms) for epoch, partition, at_ms in store.rows(sql.PROGRESS)]
+
+
+def completeness(store: Store, lag_records: int | None, progress: Progress | None = None) -> CompleteUpTo:
     """All partitions have come at least as far as the slowest; without lag, as far as the newest row.
 
     While something is judged anew, answers are complete up to right before it was learned.
@@ -16,8 +26,9 @@ def completeness(store: Store, lag_records: int | None) -> CompleteUpTo:
     Args:
         store: open.
         lag_records: decisions that are not in the ledger yet; None where that is not known.
+        progress: where it was asked for already.
     """
-    newest = store.rows(sql.PROGRESS)
+    newest = progress_of(store) if progress is None else progress
     if not newest:
         return CompleteUpTo(lag_records=lag_records)
     epoch = newest[-1][0]
