@@ -25,7 +25,7 @@ _STEP_COLUMNS: Final = "kind, service, recipient, dataset, category, toDate(happ
 _STEPS: Final = """
 SELECT kind, service, recipient, dataset, category, min(day), max(day)
 FROM ({standing})
-GROUP BY kind, service, recipient, dataset, category SETTINGS max_threads = 2"""
+GROUP BY kind, service, recipient, dataset, category"""
 _MOVES: Final = "kind IN ('store', 'collect', 'use', 'share') AND (dataset != '' OR recipient != '')"
 
 _AT: Final = {"dataset": "dataset", "service": "service", "party": "recipient"}

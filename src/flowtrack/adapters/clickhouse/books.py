@@ -74,7 +74,7 @@ _FLOWS_TOTAL: Final = "SELECT sum(sign) FROM flows"
 
 def books(store: Store, question: Books, completeness: CompleteUpTo) -> BooksAnswer:
     """Count offsets by source partition; find the holes between them, and what stands more than once."""
-    buckets = store.named(f"SELECT {_COLUMNS} FROM ({_BUCKETS}) SETTINGS max_threads = 2", topic=str(Topic.EVENTS))  # noqa: S608 - fixed texts
+    buckets = store.named(f"SELECT {_COLUMNS} FROM ({_BUCKETS})", topic=str(Topic.EVENTS))  # noqa: S608 - fixed texts
     repeated = _repeated(store, [row for row in buckets if row["all_rows"] > row["marks"]])
     return BooksAnswer(
         partitions=[

@@ -75,7 +75,7 @@ SELECT kind, {", ".join(f"sum({name})" for name in _WORSE)} FROM
            bitmapAndnotCardinality(not_applicable_, bitmapOr(bad, permit_)) AS not_applicable
     FROM ({{offsets}}) GROUP BY epoch, source_partition, bucket, kind
 )
-GROUP BY kind SETTINGS max_threads = 2"""  # noqa: S608 - fixed texts
+GROUP BY kind"""  # noqa: S608 - fixed texts
 # Where two names share a hash, marks cannot tell which of an event's rows was taken back: then rows are read.
 _EVENTS_BY_ROW: Final = """
 SELECT its_kind, verdict, count() FROM
