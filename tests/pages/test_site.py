@@ -24,6 +24,7 @@ PAGES = (
     "/recipient",
     "/service",
     "/export",
+    "/audit-log",
 )
 PARAMETERS = (
     "lang",

@@ -31,12 +31,12 @@ PURPOSE_COOKIE: Final = "flowtrack_purpose"
 NAVIGATION: Final = (
     "overview",
     "subject",
+    "recipient",
+    "service",
     "violations",
     "alerts",
     "policy",
     "what-if",
-    "blast",
-    "origin",
     "audit-log",
 )
 _HEADERS: Final = {
