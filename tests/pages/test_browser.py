@@ -38,6 +38,8 @@ PAGES = {
     "clause": "/clause?clause=4.4",
     "what-if": "/what-if?pack=default@1.0.0",
     "audit-log": "/audit-log",
+    "blast": "/blast?start=service&name=shipping",
+    "origin": "/origin",
     "subject": "/subject?subject={subject}",
     "decision": "/decision?subject={subject}&event={event}",
     "refused": "/violations?since=whenever",

@@ -25,6 +25,8 @@ PAGES = (
     "/service",
     "/export",
     "/audit-log",
+    "/blast",
+    "/origin",
 )
 PARAMETERS = (
     "lang",
@@ -41,6 +43,7 @@ PARAMETERS = (
     "subject",
     "kind",
     "as_of_step",
+    "hops_max",
     "first",
 )
 
@@ -132,6 +135,14 @@ def test_sliders_lead_to_an_address_with_instants(site: Site) -> None:
     assert "known_at=" not in str(half.url)
     assert 'value="500"' in half.text or 'value="499"' in half.text or 'value="501"' in half.text
     assert half.text.count('id="step-') < whole.text.count('id="step-')
+
+
+def test_a_blast_radius_names_who_is_to_be_told(site: Site) -> None:
+    """From a service that shares, the parties that data got to are named and drawn."""
+    text = site.get("/blast", start="service", name="shop", lang="en").text
+    assert "Parties to be told" in text
+    assert "/recipient?lang=en&amp;recipient=acme" in text
+    assert "<svg" in text
 
 
 def test_a_recipient_links_to_what_it_rests_on(site: Site) -> None:

@@ -11,11 +11,13 @@ from fastapi.responses import RedirectResponse, Response
 
 from flowtrack.adapters.pages.rendering import asset
 from flowtrack.adapters.pages.site.alerts import alerts
+from flowtrack.adapters.pages.site.blast import blast
 from flowtrack.adapters.pages.site.decision import Decision
 from flowtrack.adapters.pages.site.exports import export
 from flowtrack.adapters.pages.site.frame import Backing, Frame, within
 from flowtrack.adapters.pages.site.jobs import Jobs
 from flowtrack.adapters.pages.site.log import audit_log
+from flowtrack.adapters.pages.site.origin import origin
 from flowtrack.adapters.pages.site.overview import overview
 from flowtrack.adapters.pages.site.places import recipient, service
 from flowtrack.adapters.pages.site.policy import Policy
@@ -43,6 +45,8 @@ def pages_router(backing: Backing) -> APIRouter:
     frame.add("violations", violations)
     frame.add("alerts", alerts)
     frame.add("audit-log", audit_log)
+    frame.add("blast", blast)
+    frame.add("origin", origin)
     frame.add("subject", subject)
     frame.add("recipient", recipient)
     frame.add("service", service)

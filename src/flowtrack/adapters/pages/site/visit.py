@@ -37,6 +37,8 @@ NAVIGATION: Final = (
     "alerts",
     "policy",
     "what-if",
+    "blast",
+    "origin",
     "audit-log",
 )
 _HEADERS: Final = {
