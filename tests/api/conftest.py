@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,15 @@ class Flowing:
             yield bytes(PIECE)
         if self.breaks:
             raise StoreError("gone")
+
+
+def ended(content: bytes) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rows of an NDJSON export, and what its last line says, once that has been held against them."""
+    lines = content.splitlines(keepends=True)
+    end: dict[str, Any] = json.loads(lines[-1])["end"]
+    assert end["rows"] == len(lines) - 1
+    assert end["sha256"] == sha256(b"".join(lines[:-1])).hexdigest()
+    return [json.loads(line) for line in lines[:-1]], end
 
 
 @dataclass(eq=False)
