@@ -16,6 +16,7 @@ from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.audit_log import AuditLog
 from flowtrack.audit.blast import Blast, Withdrawal
+from flowtrack.audit.categories import under
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
@@ -104,7 +105,7 @@ def violations(view: View, question: Violations, about: About) -> ViolationsAnsw
         if row["verdict"] in {"deny", "indeterminate"}
         and question.service in {None, row["service"]}
         and question.recipient in {None, row["recipient"]}
-        and question.category in {None, row["category"]}
+        and (question.category is None or under(row["category"], question.category))
         and (question.clause is None or question.clause in judged[row["pack"], row["situation"]]["clauses"])
     ]
     rows.sort(key=lambda row: tuple(row[name] for name in _ORDERED_BY), reverse=True)

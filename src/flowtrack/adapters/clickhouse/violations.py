@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.sums import filters_of, standing
 from flowtrack.adapters.clickhouse.times import times_of
-from flowtrack.audit.cursors import cursor_of, key_of
+from flowtrack.audit.cursors import Key, cursor_of, key_of
 from flowtrack.audit.family import About
 from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
-from flowtrack.domain.instants import from_us
+from flowtrack.domain.instants import DAY_US, from_us
 
 _KEY_LENGTH = 6
+_DAY: Final = "toDate(happened_at) AS day"
 # The newest first; the key names one row of those that stand.
 _ROWS: Final = """
 SELECT toUnixTimestamp64Micro(happened_at) AS happened_us, epoch, source_partition, source_offset, category, revision,
@@ -20,17 +23,19 @@ SELECT toUnixTimestamp64Micro(happened_at) AS happened_us, epoch, source_partiti
        any(event_id) AS event, any(service) AS by, any(kind) AS its_kind, any(purpose) AS its_purpose,
        any(recipient) AS whom, any(verdict) AS its_verdict, any(pack) AS its_pack, any(situation) AS its_situation
 FROM flows
-WHERE {when} AND verdict IN ('deny', 'indeterminate')
-  AND {service:String} IN ('', service) AND {recipient:String} IN ('', recipient)
-  AND {category:String} IN ('', category)
-  AND ({clause:String} = '' OR (pack, toUInt64(situation)) IN
-       (SELECT pack, situation FROM judgements WHERE has(clauses, {clause:String})))
-  AND {behind}
+WHERE {when} AND {where} AND {behind}
 GROUP BY happened_at, epoch, source_partition, source_offset, category, revision
 HAVING sum(sign) > 0
 ORDER BY happened_us DESC, epoch DESC, source_partition DESC, source_offset DESC, category DESC, revision DESC
 LIMIT {rows:UInt32}"""
+_NOT_PASSED: Final = "verdict IN ('deny', 'indeterminate')"
+_COLUMNS: Final = {"service": "service", "recipient": "recipient", "category": "category"}
+_OF_CLAUSE: Final = """
+(pack, toUInt64(situation)) IN (SELECT pack, situation FROM judgements WHERE has(clauses, {clause:String}))"""
+_DAYS: Final = "SELECT toUnixTimestamp(toDateTime(day, 'UTC')), flows FROM ({standing}) ORDER BY day DESC"
+_NOT_BEFORE: Final = " AND happened_at >= fromUnixTimestamp64Micro({floor:Int64}, 'UTC')"
 _BEHIND: Final = """
+happened_at <= fromUnixTimestamp64Micro({k0:Int64}, 'UTC') AND
 (toUnixTimestamp64Micro(happened_at), epoch, source_partition, source_offset, category, revision) <
 ({k0:Int64}, {k1:String}, {k2:UInt16}, {k3:UInt64}, {k4:String}, {k5:UInt16})"""
 _JUDGEMENTS: Final = """
@@ -49,16 +54,39 @@ def violations(store: Store, question: Violations, about: About) -> ViolationsAn
         StoreError: the database cannot answer.
     """
     times, key = times_of(question), key_of(question, _KEY_LENGTH)
-    filters = {name: getattr(question, name) or "" for name in ("service", "recipient", "category", "clause")}
+    also = _NOT_PASSED if question.clause is None else f"{_NOT_PASSED} AND {_OF_CLAUSE}"
+    filters = filters_of(question, _COLUMNS, also)
+    parameters = {**times.parameters, **filters.parameters, "clause": question.clause or ""}
     behind = {} if key is None else {f"k{place}": part for place, part in enumerate(key)}
-    statement = _ROWS.replace("{when}", times.exact).replace("{behind}", _BEHIND if behind else "1")
-    found = store.named(statement, **times.parameters, **filters, **behind, rows=question.limit + 1)
+    days = store.rows(_DAYS.replace("{standing}", standing(_DAY, times, filters.where)), **parameters)
+    floor_us = _floor_us(days, key, question.limit + 1)
+    statement = _ROWS.replace("{where}", filters.where).replace("{when}", times.exact + _NOT_BEFORE)
+    statement = statement.replace("{behind}", _BEHIND if behind else "1")
+    found = store.named(statement, **parameters, **behind, floor=floor_us, rows=question.limit + 1)
     given = found[: question.limit]
     judged = _judgements(store, given)
     if len(found) > len(given):
         about = about.cut(None, cursor_of(question, [given[-1][name] for name in _ORDERED_BY]))
     rows = [_violation(row, judged.get((row["its_pack"], row["its_situation"]), _UNJUDGED)) for row in given]
     return ViolationsAnswer(about=about.judged_by([row.pack for row in rows], []), rows=rows)
+
+
+def _floor_us(days: Sequence[Sequence[int]], key: Key | None, rows: int) -> int:
+    """The day at which a page ends at the latest: rows are read from there on only.
+
+    Args:
+        days: begin of each, in seconds, and violations of it; the newest first.
+        key: behind which the page begins; of its own day it is not known how many come before it.
+        rows: of the page.
+    """
+    floor_s = 0
+    for day_s, flows in days:
+        floor_s = day_s
+        if key is None or day_s * 1_000_000 + DAY_US <= int(key[0]):
+            rows -= flows
+        if rows <= 0:
+            break
+    return floor_s * 1_000_000
 
 
 def _judgements(store: Store, rows: list[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
