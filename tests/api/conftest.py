@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,6 +20,7 @@ from flowtrack.adapters.http.api.desk import Desk
 from flowtrack.adapters.http.api.settings import ApiSettings
 from flowtrack.adapters.http.api.tokens import make_token
 from flowtrack.apps.api import identify_by
+from flowtrack.apps.api_reports import making
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.family import about
 from flowtrack.audit.ledger import Asks
@@ -29,6 +30,7 @@ from flowtrack.errors import StoreError
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
 from tests.ledger.day import a_day
+from tests.reports import day as reports_day
 
 URL = "http://127.0.0.1"
 
@@ -97,7 +99,9 @@ class Api:
             exports_max=read.exports_max,
             timeout_s=read.timeout_s,
         )
-        self.app: FastAPI = build_api(read, self.desk, identify_by(read, self.folder), streams=self.streams)
+        reports = making(lambda: nullcontext(reports_day.ledger()))
+        identify = identify_by(read, self.folder)
+        self.app: FastAPI = build_api(read, self.desk, identify, streams=self.streams, reports=reports)
 
     def token(self, *roles: Role, who: str = "jo") -> str:
         """Make a token."""

@@ -18,7 +18,8 @@ from flowtrack.adapters.pages.reports.render import render
 from flowtrack.adapters.pages.reports.sections import SECTIONS, Table
 from flowtrack.audit.reports.frame import Report
 from flowtrack.audit.reports.laws import law_table, sources_of
-from flowtrack.audit.reports.orders import ORDERS, Bench, order_of
+from flowtrack.audit.reports.ordering import Bench
+from flowtrack.audit.reports.orders import ORDERS, order_of
 from flowtrack.audit.roles import Asker
 from flowtrack.domain.names import Basis, Controller, Gap, Method, PartyType, Reason, RecordKind, RecordState
 from tests.reports.day import ANNA, BEN, INCIDENT, NOW, SINCE, UNTIL, as_json, ledger, pack

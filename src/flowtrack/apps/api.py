@@ -87,6 +87,7 @@ def _app(settings: ApiSettings, data_dir: Path) -> Iterator[FastAPI]:
     from flowtrack.adapters.pages.site.frame import Backing
     from flowtrack.adapters.pages.site.router import pages_router
     from flowtrack.apps.api_ledger import ledger_for_many
+    from flowtrack.apps.api_reports import making
     from flowtrack.apps.ledger_packs import packs_of
 
     at_once = settings.questions_max + settings.exports_max
@@ -100,7 +101,7 @@ def _app(settings: ApiSettings, data_dir: Path) -> Iterator[FastAPI]:
         )
         try:
             identify = identify_by(settings, data_dir)
-            app = build_api(settings, desk, identify, streams=ledger, reason=reason)
+            app = build_api(settings, desk, identify, streams=ledger, reports=making(whole), reason=reason)
             app.include_router(pages_router(Backing(desk.ask, identify, whole, packs_of, _status_of)))
             yield app
         finally:

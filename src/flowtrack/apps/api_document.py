@@ -6,10 +6,11 @@ import json
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from flowtrack.adapters.http.api.app import build_api, document_of
 from flowtrack.adapters.http.api.desk import Desk
+from flowtrack.adapters.http.api.reports import Making
 from flowtrack.adapters.http.api.settings import ApiSettings
 from flowtrack.apps.api import identify_by
 from flowtrack.audit.family import Answer, Question
@@ -35,9 +36,14 @@ def document() -> dict[str, Any]:
     ledger, settings = _NoLedger(), ApiSettings()
     desk = Desk(ledger, questions_max=1, waiting_max=0, exports_max=1, timeout_s=1.0)
     try:
-        return document_of(build_api(settings, desk, identify_by(settings, Path()), streams=ledger))
+        identify = identify_by(settings, Path())
+        return document_of(build_api(settings, desk, identify, streams=ledger, reports=Making(_unmade, _unmade)))
     finally:
         desk.close()
+
+
+def _unmade(*what: object) -> NoReturn:
+    raise _absent(*what)
 
 
 def _absent(*_: object) -> StoreError:

@@ -20,7 +20,8 @@ from flowtrack.apps.ledger import asker, open_ledger
 from flowtrack.apps.ledger_packs import packs_of
 from flowtrack.apps.reports_settings import ReportSettings
 from flowtrack.apps.settings import read
-from flowtrack.audit.reports.orders import ORDERS, Bench, Order, order_of
+from flowtrack.audit.reports.ordering import Bench, Order
+from flowtrack.audit.reports.orders import ORDERS, order_of
 from flowtrack.audit.roles import Asker
 from flowtrack.errors import ConfigurationError
 

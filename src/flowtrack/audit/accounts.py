@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import AwareDatetime, Field
@@ -25,7 +26,11 @@ class Account(Contract):
 
     def role_for(self, family: type[Question[Any]]) -> Role | None:
         """Give the role in which it may ask questions of a family: the first that may; None where none may."""
-        return next((role for role in self.roles if role in family.roles), None)
+        return self.role_among(family.roles)
+
+    def role_among(self, roles: Collection[Role]) -> Role | None:
+        """Give the first of its roles that is among some; None where none is."""
+        return next((role for role in self.roles if role in roles), None)
 
     def asker(self, question: Question[Any], why: str = "") -> Asker:
         """Give who asks, as whom, and why.
@@ -34,12 +39,27 @@ class Account(Contract):
             AccessError: none of its roles may ask this.
             QuestionError: the question needs a purpose, and none is given; or the purpose is too long.
         """
-        role = self.role_for(type(question))
+        return self.asker_among(question.roles, question.family, why, needs_purpose=question.needs_purpose)
+
+    def asker_among(self, roles: Collection[Role], what: str, why: str = "", *, needs_purpose: bool) -> Asker:
+        """Give who asks, where what is asked is for some roles.
+
+        Args:
+            roles: who may.
+            what: is asked, by its name.
+            why: it is asked.
+            needs_purpose: it is not answered without saying why.
+
+        Raises:
+            AccessError: none of its roles is among them.
+            QuestionError: the purpose is missing, or too long.
+        """
+        role = self.role_among(roles)
         if role is None:
-            may = ", ".join(sorted(question.roles))
-            raise AccessError("no role of this account may ask this", where=question.family, help=f"it takes {may}")
+            may = ", ".join(sorted(roles))
+            raise AccessError("no role of this account may ask this", where=what, help=f"it takes {may}")
         why = why.strip()
-        if question.needs_purpose and not why:
+        if needs_purpose and not why:
             raise QuestionError(
                 "a question about people needs its purpose",
                 where="why",

@@ -5,10 +5,8 @@ Commands and addresses are made from `ORDERS`; whoever makes one gives a `Bench`
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, AwareDatetime, model_validator
 
@@ -16,29 +14,25 @@ from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.blast import Blast, PlaceKind
 from flowtrack.audit.consent_proof import ConsentProof as Proof
-from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overview import Overview
-from flowtrack.audit.questions import Books, Period, Situations
+from flowtrack.audit.questions import Books, Situations
 from flowtrack.audit.reports.access_request import AccessRequest, access_request
 from flowtrack.audit.reports.breach import Breach, Incident, breach, incident_of
 from flowtrack.audit.reports.consent_proof import ConsentProof, consent_proof
-from flowtrack.audit.reports.frame import AnswerUsed, Desk, Report, used
+from flowtrack.audit.reports.frame import AnswerUsed, Report, used
 from flowtrack.audit.reports.law_overlay import LawOverlay, law_overlay, touched_by_law
 from flowtrack.audit.reports.monthly import Monthly, month_of, monthly
+from flowtrack.audit.reports.ordering import Bench, Order, PeriodOrder
 from flowtrack.audit.reports.ropa import Ropa, ropa
 from flowtrack.audit.reports.staff_access import StaffAccess, staff_access
-from flowtrack.audit.reports.terms import Terms
 from flowtrack.audit.reports.transfers import TransferRegister, transfer_register
 from flowtrack.audit.reports.whole import whole
-from flowtrack.audit.roles import COUNTERS, DESKS, EXAMINERS, Asker, Role
+from flowtrack.audit.roles import COUNTERS, DESKS, EXAMINERS, Role
 from flowtrack.audit.trail import Trail
 from flowtrack.audit.transfers import Transfers
 from flowtrack.domain.event import SERVICE_SOURCE, incident_subject
-from flowtrack.domain.model import Contract, Identifier, Name, Subject
-from flowtrack.domain.registry import Registry, RegistryDocument, registry_of
-from flowtrack.domain.vocabulary import Vocabularies
+from flowtrack.domain.model import Identifier, Name, Subject
 from flowtrack.errors import QuestionError
-from flowtrack.policy.pack import Pack, default_pack
 
 HOPS_MAX: Final = 8
 """Steps from a breached place that are followed."""
@@ -46,75 +40,9 @@ ALERTS_MAX: Final = 20
 """So many alerts are listed, the worst; all are counted."""
 
 
-class Bench(NamedTuple):
-    """What a report is made with."""
-
-    ledger: Ledger
-    asker: Asker
-    now: datetime
-    packs: Mapping[str, Pack]
-    """By label: those among the ledger's documents."""
-    terms: Terms = Terms()
-
-    @property
-    def desk(self) -> Desk:
-        """Who makes it, and when."""
-        return Desk(made_at=self.now, asker=self.asker, packs=self.packs)
-
-    def registry(self) -> Registry:
-        """All registry documents of the ledger, merged in the order in which they came.
-
-        Raises:
-            StoreError: the ledger does not answer.
-            RegistryError: they contradict each other.
-        """
-        found = [each for each in self.ledger.documents() if each.kind == "registry"]
-        found.sort(key=lambda each: (each.recorded_at, each.name))
-        return registry_of(RegistryDocument.model_validate_json(each.body) for each in found)
-
-    def words(self) -> Vocabularies:
-        """The vocabularies of the pack that is in force."""
-        in_force = [pack for pack in self.packs.values() if pack.effective_from <= self.now]
-        chosen = max(in_force or self.packs.values(), key=lambda pack: pack.effective_from, default=None)
-        return (chosen or default_pack()).vocabularies
-
-
 def _a_month(text: str) -> str:
     month_of(text)
     return text
-
-
-class Order(Contract, ABC):
-    """An order of one report; its fields are what whoever orders it says."""
-
-    report: ClassVar[type[Report]]
-    roles: ClassVar[frozenset[Role]]
-    """Who may have it: nobody who may not ask the questions that it is made of."""
-
-    @abstractmethod
-    def make(self, bench: Bench) -> Report:
-        """Ask the ledger, and build the report.
-
-        Raises:
-            QuestionError: the order is not right.
-            StoreError: the ledger does not answer.
-        """
-
-
-class PeriodOrder(Order):
-    """An order about a period."""
-
-    since: AwareDatetime | None = None
-    """What happened at this instant or later."""
-    until: AwareDatetime | None = None
-    """What happened before this instant."""
-    known_at: AwareDatetime | None = None
-    """What was known at this instant."""
-
-    @property
-    def period(self) -> Period:
-        """As questions take it."""
-        return Period(since=self.since, until=self.until, known_at=self.known_at)
 
 
 class AccessRequestOrder(Order):
@@ -130,6 +58,11 @@ class AccessRequestOrder(Order):
     """What had happened by this instant."""
     known_at: AwareDatetime | None = None
     """What was known at this instant."""
+
+    @property
+    def needs_purpose(self) -> bool:
+        """It is about one subject."""
+        return True
 
     def make(self, bench: Bench) -> Report:
         """Ask for the subject's trail, which is written down, and build the report."""
@@ -174,6 +107,11 @@ class BreachOrder(Order):
         if not (by_event or by_place):
             raise ValueError("an incident with who published it, or one place with the instant since when")
         return self
+
+    @property
+    def needs_purpose(self) -> bool:
+        """An incident is looked up as a subject is, and written down as that."""
+        return self.incident is not None
 
     def make(self, bench: Bench) -> Report:
         """Find the incident, follow the data, and build the pack.
@@ -247,6 +185,11 @@ class ConsentProofOrder(Order):
     known_at: AwareDatetime | None = None
     """What was known at this instant."""
 
+    @property
+    def needs_purpose(self) -> bool:
+        """It is about one subject."""
+        return True
+
     def make(self, bench: Bench) -> Report:
         """Ask for the record's proof, which is written down, and build the report.
 
@@ -297,6 +240,11 @@ class StaffAccessOrder(PeriodOrder):
     service: Name | None = None
     """Only at this service."""
 
+    @property
+    def needs_purpose(self) -> bool:
+        """It names whose data was used."""
+        return True
+
     def make(self, bench: Bench) -> Report:
         """Ask for the uses of the period, page by page, and build the review."""
         question = Access(**dict(self.period), actor=self.actor, service=self.service)
@@ -336,6 +284,11 @@ class LawOverlayOrder(PeriodOrder):
 
     count_subjects: bool = True
     """Count whom each finding touches: that reads every row of the flows found, the rest is made of sums."""
+
+    @property
+    def needs_purpose(self) -> bool:
+        """Where subjects are counted, some are named as samples."""
+        return self.count_subjects
 
     def make(self, bench: Bench) -> Report:
         """Ask for the situations of the period and whom the findings touch, and build the report."""

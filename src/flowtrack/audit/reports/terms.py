@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
@@ -96,6 +96,8 @@ def plus_months(at: datetime, months: int) -> datetime:
     """Give the same day so many months later, or that month's last day (Regulation 1182/71, article 3(2)(c))."""
     years, month = divmod(at.month - 1 + months, _MONTHS)
     year = at.year + years
+    if year > MAXYEAR:
+        raise OverflowError("there is no such year")
     return at.replace(year=year, month=month + 1, day=min(at.day, calendar.monthrange(year, month + 1)[1]))
 
 

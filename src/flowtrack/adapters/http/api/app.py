@@ -18,6 +18,7 @@ from flowtrack.adapters.http.api.guard import Guard
 from flowtrack.adapters.http.api.identity import BEARER, Identify
 from flowtrack.adapters.http.api.limits import Rate
 from flowtrack.adapters.http.api.problems import Problem, add_problems
+from flowtrack.adapters.http.api.reports import Making, add_reports
 from flowtrack.adapters.http.api.settings import ApiSettings
 from flowtrack.adapters.http.api.signing_in import add_signing_in
 from flowtrack.audit.roles import Role
@@ -33,6 +34,7 @@ def build_api(
     identify: Identify,
     *,
     streams: Streams | None = None,
+    reports: Making | None = None,
     reason: Callable[[], str] = lambda: "",
     metrics: CollectorRegistry = REGISTRY,
 ) -> FastAPI:
@@ -43,6 +45,7 @@ def build_api(
         desk: answers questions.
         identify: tells who asks.
         streams: gives rows in bulk; without it, they cannot be exported.
+        reports: makes reports; without it, there are none.
         reason: says why the ledger is not ready; empty when it is.
         metrics: what /metrics shows.
     """
@@ -60,6 +63,8 @@ def build_api(
     router = APIRouter(prefix="/v1", dependencies=[Depends(BEARER), Depends(identify.cookie)])
     add_families(router, desk, identify)
     Exports(desk, streams, identify, Rate(settings.exports_per_minute)).add(router)
+    if reports is not None:
+        add_reports(router, desk, reports, identify)
     _add_document(router, app, identify)
     app.include_router(router)
     add_signing_in(app, identify)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from flowtrack.audit.family import Answer, Question
@@ -15,6 +16,7 @@ from flowtrack.audit.roles import Asker
 from flowtrack.errors import FlowtrackError
 
 A = TypeVar("A", bound=Answer)
+T = TypeVar("T")
 
 
 class BusyError(FlowtrackError):
@@ -57,10 +59,22 @@ class Desk:
             QuestionError: the question is not right.
             StoreError: the ledger cannot answer.
         """
+        return await self.do(partial(self._ledger.ask, question, asker=asker))
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Do what takes several questions, in the place of one.
+
+        Args:
+            work: is called in a thread of its own.
+
+        Raises:
+            BusyError: too many questions are there.
+            SlowError: it takes too long.
+        """
         if not self._places.acquire(blocking=False):
             raise BusyError("too many questions are being answered", help="ask again in a moment")
         try:
-            future: Future[A] = self._threads.submit(self._ledger.ask, question, asker=asker)
+            future: Future[T] = self._threads.submit(work)
         except BaseException:
             self._places.release()
             raise

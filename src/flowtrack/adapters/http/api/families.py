@@ -96,15 +96,15 @@ def add_families(router: APIRouter, desk: Desk, current: Current) -> None:
         )
 
 
-def asks(family: type[Question[Any]]) -> str:
-    """What a family asks: the first line of what it says of itself."""
-    return (family.__doc__ or family.family).strip().splitlines()[0]
+def asks(family: type[Contract]) -> str:
+    """What a family asks, or a report tells: the first line of what it says of itself."""
+    return (family.__doc__ or family.__name__).strip().splitlines()[0]
 
 
 def parameters_of(
-    family: type[Question[Any]], *, leave_out: frozenset[str] = frozenset(), more: Mapping[str, Any] = {}
+    family: type[BaseModel], *, leave_out: frozenset[str] = frozenset(), more: Mapping[str, Any] = {}
 ) -> type[BaseModel]:
-    """Give the query parameters of a family: its fields, why it is asked, and more.
+    """Give the query parameters of a family or of an order: its fields, why it is asked, and more.
 
     Args:
         family: whose fields are parameters.
