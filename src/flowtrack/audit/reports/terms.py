@@ -93,7 +93,11 @@ def due_in(
 
 
 def plus_months(at: datetime, months: int) -> datetime:
-    """Give the same day so many months later, or that month's last day (Regulation 1182/71, article 3(2)(c))."""
+    """Give the same day so many months later, or that month's last day (Regulation 1182/71, article 3(2)(c)).
+
+    Raises:
+        OverflowError: there is no such year.
+    """
     years, month = divmod(at.month - 1 + months, _MONTHS)
     year = at.year + years
     if year > MAXYEAR:
