@@ -31,7 +31,7 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.blast import Blast
-from flowtrack.audit.coverage import cover
+from flowtrack.audit.coverage import Coverage
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.questions import Books, Period
 from flowtrack.audit.received import Received
@@ -147,8 +147,8 @@ def _questions(store: Store, ledger: ClickHouseLedger, tiny: bool) -> Iterator[t
     since = START + timedelta(days=DAYS * 2 // 3)
     yield "blast radius", lambda: ledger.ask(Blast(start="dataset", name="dataset-150", since=since), asker=_ASKER)
     yield "books", lambda: ledger.books(Books())
+    yield "coverage", lambda: ledger.ask(Coverage(), asker=_ASKER)
     old = default_pack()
-    yield "coverage", lambda: cover(ledger, Period(), {old.label: old})
     rules, words = _packs()
     yield "what-if, other rules", lambda: what_if(ledger, Period(), rules, {old.label: old})
     yield "what-if, other words", lambda: what_if(ledger, Period(), words, {old.label: old})

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flowtrack.apps.documents import as_registry_document, default_pack_document
 from flowtrack.apps.whatif import Limit
-from flowtrack.audit.coverage import cover
+from flowtrack.audit.answers import CompleteUpTo
+from flowtrack.audit.coverage import Coverage, cover
+from flowtrack.audit.family import about
 from flowtrack.audit.questions import Period
 from flowtrack.audit.whatif import what_if
 from flowtrack.domain.history import Entry, as_of, entry_of, with_entry
@@ -20,11 +21,9 @@ from flowtrack.policy.pack import Pack, load_pack
 from flowtrack.policy.source import files_of_default_pack
 from flowtrack.sample import SampleDay, SampleOptions, sample_day
 from flowtrack.testing.ledger import MemoryLedger
-from flowtrack.tracking.check import Checker
 from flowtrack.tracking.ledger import LedgerWriter
-from flowtrack.tracking.records import Record, Topic
-from flowtrack.tracking.rulebook import Rulebook
 from flowtrack.wire.decode import decode_consent, decode_event, kind_of
+from tests.ledger.checked import checked_records
 
 FILES = files_of_default_pack()
 OLD = load_pack(FILES)
@@ -72,21 +71,8 @@ def day() -> SampleDay:
 @pytest.fixture(scope="module")
 def ledger(day: SampleDay) -> MemoryLedger:
     """The day as the checker and the sink leave it."""
-    checker = Checker(Rulebook([OLD], [day.registry]), 1, lambda _: False)
-    records = [
-        Record(topic, 0, offset, item.time_us // 1000, item.key.encode(), item.value)
-        for topic, items in ((Topic.CONSENTS, day.consents()), (Topic.EVENTS, day.events()))
-        for offset, item in enumerate(items)
-    ]
-    consents = [record for record in records if record.topic == Topic.CONSENTS]
-    checker.assigned(0, consents)
-    outputs = checker.process([record for record in records if record.topic == Topic.EVENTS])
-    body = day.registry.model_dump_json(exclude_none=True).encode()
-    documents = [default_pack_document(), as_registry_document(day.registry.name, day.registry.version, body)]
     memory = MemoryLedger(lambda: datetime(2026, 4, 1, tzinfo=UTC))
-    written = [Record(each.topic, 0, n, 1, each.key.encode(), each.value) for n, each in enumerate(documents)]
-    written += [Record(each.topic, 0, n, 1_000 + n, each.key, each.value) for n, each in enumerate(outputs)]
-    LedgerWriter(memory, "run").process([each for each in written if each.topic != Topic.FINDINGS])
+    LedgerWriter(memory, "run").process(checked_records(day))
     return memory
 
 
@@ -175,9 +161,10 @@ def test_limits_are_numbers_or_shares(ledger: MemoryLedger) -> None:
 def test_coverage_lists_what_decided_and_what_never_did(ledger: MemoryLedger) -> None:
     """Every rule and clause is listed; what decided is counted as in the rows, and some situations fall under none."""
     trial = pack_with(**{"policy/zz.cedar": '@mode("shadow")' + rule()["policy/zz.cedar"]})
-    report = cover(ledger, Period(), {trial.label: trial})
+    question = Coverage()
+    report = cover(ledger, question, about(question, CompleteUpTo()), {trial.label: trial})
     assert {each.rule for each in report.rules} == {each.id for each in trial.rules}
-    assert {each.clause for each in report.clauses} == set(trial.clauses)
+    assert {each.clause for each in report.rows} == set(trial.clauses)
     shadow = next(each for each in report.rules if each.set == "shadow")
     assert shadow.decided == 0
     assert shadow.matched == sum(row["category"] == "automatic.ip" for row in ledger.tables["flows"])

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from flowtrack.apps.clauses import clause_texts
+from flowtrack.apps.coverage_tables import tables_of
 from flowtrack.apps.questions import completeness_of
 from flowtrack.apps.screen import Lines, Part, Table
 from flowtrack.apps.trails import tree_of
@@ -146,5 +147,6 @@ def _violations(answer: ViolationsAnswer) -> list[Part]:
 
 _MADE_BY_HAND: Final[Mapping[str, Callable[[Any], list[Part]]]] = {
     "trail": lambda answer: [tree_of(answer, clause_texts())],
+    "coverage": lambda answer: tables_of(answer, some),
     "violations": _violations,
 }

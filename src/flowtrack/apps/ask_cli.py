@@ -1,4 +1,4 @@
-"""`flowtrack ask`: a command for each family of questions, and some written by hand.
+"""`flowtrack ask`: a command for each family of questions, and one written by hand.
 
 Light to import: families are loaded when one is asked for, the work is in `flowtrack.apps.ask_families` and `.asking`.
 """
@@ -41,20 +41,6 @@ app = typer.Typer(
 _DATA_DIR = Path(".flowtrack")
 DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
-AsOf = Annotated[str, typer.Option(help="What had happened by this instant (ISO 8601 with zone).")]
-KnownAt = Annotated[str, typer.Option(help="What was known at this instant (ISO 8601 with zone).")]
-Since = Annotated[str, typer.Option(help="What happened at this instant or later (ISO 8601 with zone).")]
-Until = Annotated[str, typer.Option(help="What happened before this instant (ISO 8601 with zone).")]
-
-
-@app.command()
-def coverage(
-    since: Since = "", until: Until = "", known_at: KnownAt = "", data_dir: DataDir = _DATA_DIR, json: Json = False
-) -> None:
-    """Show which rules and clauses decided how often, which never, and which situations fall under no rule."""
-    from flowtrack.apps.asking import coverage as run
-
-    run(data_dir, since=since, until=until, known_at=known_at, as_json=json)
 
 
 @app.command()

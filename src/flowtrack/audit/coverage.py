@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import lru_cache
+from typing import ClassVar, Final, Protocol
 
-from flowtrack.audit.answers import CompleteUpTo
-from flowtrack.audit.groups import Judgement, SituationFlows
-from flowtrack.audit.ledger import Ledger
+from pydantic import ValidationError
+
+from flowtrack.audit.family import About, Answer, Question
+from flowtrack.audit.groups import Judgement, SituationFlows, SituationsAnswer, TouchedAnswer
 from flowtrack.audit.questions import Changed, Period, Situations, Touched
 from flowtrack.domain.model import Contract
+from flowtrack.errors import FlowtrackError
 from flowtrack.policy.judge import Judge, Matched
-from flowtrack.policy.pack import Pack
+from flowtrack.policy.pack import Pack, default_pack, load_pack
 from flowtrack.policy.rules import Rule
-from flowtrack.policy.situation import from_attributes
+from flowtrack.policy.situation import Situation, from_attributes
+from flowtrack.policy.source import PackDocument
 
-SITUATIONS_MAX = 50
+SITUATIONS_MAX: Final = 50
 """So many situations under no rule are named, those with the most flows; all are counted."""
+_EVENTS_MAX: Final = 3
+"""So many events of each are named."""
+_READ: Final = 32
+"""Packs that are kept as they were read: it takes a while."""
 
 
 class RuleCoverage(Contract):
@@ -58,38 +68,72 @@ class Uncovered(Contract):
     services: list[str]
     categories: list[str]
     sample_events: list[str]
-    sample_subjects: list[str]
-    """Pseudonyms."""
 
 
-class CoverageReport(Contract):
-    """Rules, clauses and situations of a period."""
+class CoverageAnswer(Answer):
+    """Clauses, rules and situations of a period."""
 
+    rows: list[ClauseCoverage]
     rules: list[RuleCoverage]
-    clauses: list[ClauseCoverage]
     uncovered: list[Uncovered]
+    """Those with the most flows."""
     uncovered_situations: int
+    """All of them."""
     uncovered_flows: int
     unknown_packs: list[str]
-    """Packs that judged and are not among the ledger's documents: of their rules nothing can be said."""
+    """Packs that judged and are not among the ledger's documents, or cannot be read: of their rules nothing is said."""
     unread: int
-    """Flows whose situation has no definition in the ledger: rules that match them are not counted."""
-    completeness: CompleteUpTo
+    """Flows whose situation has no definition that can be read: rules that match them are not counted."""
 
 
-def cover(ledger: Ledger, period: Period, packs: Mapping[str, Pack], *, samples_max: int = 3) -> CoverageReport:
+class Coverage(Question[CoverageAnswer]):
+    """Which clauses and rules decided how often, which never, and which situations fall under no rule?"""
+
+    family: ClassVar[str] = "coverage"
+    answer: ClassVar[type[Answer]] = CoverageAnswer
+
+
+class Groups(Protocol):
+    """Who gives flows in groups: a ledger, or the part of it that answers this question."""
+
+    def situations_met(self, question: Situations) -> SituationsAnswer:
+        """Give the situations of a period, and how often each was met where."""
+        ...
+
+    def touched(self, question: Touched) -> TouchedAnswer:
+        """Count whom and what some of these groups touch."""
+        ...
+
+
+def packs_among(bodies: Iterable[str]) -> dict[str, Pack]:
+    """Give the packs of documents that can be read, by label; where there is no document, the one Flowtrack brings."""
+    bodies = list(bodies)
+    read = [pack for pack in map(_pack, bodies) if pack is not None]
+    return {pack.label: pack for pack in (read if bodies else [default_pack()])}
+
+
+@lru_cache(maxsize=_READ)
+def _pack(body: str) -> Pack | None:
+    try:
+        return load_pack(PackDocument.model_validate_json(body).files)
+    except (FlowtrackError, ValidationError):
+        return None  # checkers have refused it; were rows judged by it all the same, the answer names it as unknown
+
+
+def cover(groups: Groups, question: Coverage, about: About, packs: Mapping[str, Pack]) -> CoverageAnswer:
     """Count for each rule and clause, and find what falls under none.
 
     Args:
-        ledger: who has the flows.
-        period: which flows.
+        groups: who has the flows.
+        question: with its times pinned.
+        about: of the answer.
         packs: those that may have judged, by label; each is listed whole, with what never decided.
-        samples_max: how many events and subjects of a situation under no rule are named.
 
     Raises:
         StoreError: the ledger does not answer.
     """
-    asked = ledger.situations_met(Situations(**dict(period)))
+    period = _period_of(question)
+    asked = groups.situations_met(Situations(**dict(period)))
     flows: dict[tuple[str, str], list[SituationFlows]] = defaultdict(list)
     for each in asked.flows:
         if each.category:  # an event that names none is judged by no rule
@@ -98,28 +142,25 @@ def cover(ledger: Ledger, period: Period, packs: Mapping[str, Pack], *, samples_
     counts, unread = _counted(flows, known, packs)
     bare = [place for place in flows if place in known and _is_bare(known[place])]
     bare.sort(key=lambda place: (-_total(flows[place]), place))
-    rules = [
-        RuleCoverage(
-            pack=label,
-            rule=rule.id,
-            set=rule.set.value,
-            clauses=list(rule.clauses),
-            matched=counts["matched", label, rule.id],
-            decided=counts["decided", label, rule.id],
-        )
-        for label, pack in sorted(packs.items())
-        for rule in pack.rules
-    ]
-    return CoverageReport(
-        rules=rules,
-        clauses=_clauses(packs, counts),
-        uncovered=_uncovered(ledger, period, bare[:SITUATIONS_MAX], flows, known, samples_max),
+    judged = sorted({pack for pack, _ in flows} - {""})
+    return CoverageAnswer(
+        about=about.judged_by(judged, []),
+        rows=_clauses(packs, counts),
+        rules=_rules(packs, counts),
+        uncovered=_uncovered(groups, period, bare[:SITUATIONS_MAX], flows, known),
         uncovered_situations=len(bare),
         uncovered_flows=sum(_total(flows[place]) for place in bare),
-        unknown_packs=sorted({pack for pack, _ in flows} - set(packs) - {""}),
+        unknown_packs=[pack for pack in judged if pack not in packs],
         unread=unread,
-        completeness=asked.completeness,
     )
+
+
+def _period_of(question: Coverage) -> Period:
+    """Its times as a period: as of an instant holds to the instant itself."""
+    ends = [] if question.until is None else [question.until]
+    if question.as_of is not None:
+        ends.append(question.as_of + timedelta(microseconds=1))
+    return Period(since=question.since, until=min(ends, default=None), known_at=question.known_at)
 
 
 def _counted(
@@ -133,7 +174,8 @@ def _counted(
     unread = 0
     for (label, number), group in flows.items():
         judgement, total = known.get((label, number)), _total(group)
-        if judgement is None or not judgement.attributes:
+        situation = None if judgement is None else _situation(judgement)
+        if situation is None:
             unread += total
         if judgement is None:
             continue
@@ -141,10 +183,18 @@ def _counted(
             counts["decided", label, rule] += total
         for clause in judgement.clauses:
             counts["cited", label, clause] += total
-        if judgement.attributes and label in judges:
-            for matching in _rules_of(judges[label].matching(from_attributes(json.loads(judgement.attributes)))):
+        if situation is not None and label in judges:
+            for matching in _rules_of(judges[label].matching(situation)):
                 counts["matched", label, matching.id] += total
     return counts, unread
+
+
+def _situation(judgement: Judgement) -> Situation | None:
+    """What was judged; None where its definition has not come, or lacks what situations have today."""
+    try:
+        return from_attributes(json.loads(judgement.attributes)) if judgement.attributes else None
+    except KeyError:
+        return None  # counted among those that cannot be looked into
 
 
 def _rules_of(matched: Matched) -> list[Rule]:
@@ -159,6 +209,21 @@ def _rules_of(matched: Matched) -> list[Rule]:
         matched.notes,
     )
     return [rule for each in lists for rule in each]
+
+
+def _rules(packs: Mapping[str, Pack], counts: Counter[tuple[str, str, str]]) -> list[RuleCoverage]:
+    return [
+        RuleCoverage(
+            pack=label,
+            rule=rule.id,
+            set=rule.set.value,
+            clauses=list(rule.clauses),
+            matched=counts["matched", label, rule.id],
+            decided=counts["decided", label, rule.id],
+        )
+        for label, pack in sorted(packs.items())
+        for rule in pack.rules
+    ]
 
 
 def _clauses(packs: Mapping[str, Pack], counts: Counter[tuple[str, str, str]]) -> list[ClauseCoverage]:
@@ -184,12 +249,11 @@ def _total(group: list[SituationFlows]) -> int:
 
 
 def _uncovered(
-    ledger: Ledger,
+    groups: Groups,
     period: Period,
     bare: list[tuple[str, str]],
     flows: Mapping[tuple[str, str], list[SituationFlows]],
     known: Mapping[tuple[str, str], Judgement],
-    samples_max: int,
 ) -> list[Uncovered]:
     if not bare:
         return []
@@ -200,9 +264,9 @@ def _uncovered(
             for name, place in enumerate(bare)
         ],
         situations=sorted({number for _, number in bare}),
-        samples_max=samples_max,
+        samples_max=_EVENTS_MAX,
     )
-    samples = {each.name: each for each in ledger.touched(question).changes}
+    samples = {each.name: each for each in groups.touched(question).changes}
     return [
         Uncovered(
             pack=place[0],
@@ -214,7 +278,6 @@ def _uncovered(
             services=sorted({each.service for each in flows[place]}),
             categories=sorted({each.category for each in flows[place]}),
             sample_events=samples[name].sample_events if name in samples else [],
-            sample_subjects=samples[name].sample_subjects if name in samples else [],
         )
         for name, place in enumerate(bare)
     ]

@@ -12,6 +12,7 @@ from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.audit_log import AuditLog
 from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.consent_proof import ConsentProof
+from flowtrack.audit.coverage import Coverage
 from flowtrack.audit.family import Question
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.hints import did_you_mean
@@ -32,6 +33,7 @@ _ALL: Final[tuple[type[Question[Any]], ...]] = (
     Alerts,
     AuditLog,
     ConsentProof,
+    Coverage,
     Access,
     Overdue,
     Overview,

@@ -18,15 +18,17 @@ from flowtrack.audit.audit_log import AuditLog
 from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.categories import under
 from flowtrack.audit.consent_proof import ConsentProof
+from flowtrack.audit.coverage import Coverage
 from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
+from flowtrack.audit.groups import SituationsAnswer, TouchedAnswer
 from flowtrack.audit.hints import with_hints
 from flowtrack.audit.origin import Origin
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.policy_history import PolicyHistory
-from flowtrack.audit.questions import TwoTimes
+from flowtrack.audit.questions import Situations, Touched, TwoTimes
 from flowtrack.audit.received import Received, ReceivedSubjects
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
@@ -35,6 +37,7 @@ from flowtrack.audit.use import Use
 from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.testing.blast import blast, withdrawal
+from flowtrack.testing.coverage import coverage
 from flowtrack.testing.graph import graph, subject_graph
 from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.origin import origin
@@ -64,6 +67,8 @@ class MemoryAsking:
     _consents: Callable[[datetime | None], list[Row]]
     _judgements: Callable[[], dict[Situation, Row]]
     _completeness: Callable[[], CompleteUpTo]
+    situations_met: Callable[[Situations], SituationsAnswer]
+    touched: Callable[[Touched], TouchedAnswer]
 
     def ask(self, question: Question[A], *, asker: Asker) -> A:
         """Answer a question of any family; one about a subject is written down before."""
@@ -78,7 +83,7 @@ class MemoryAsking:
             known = self._clock()
         if question.known_at is None:
             question = question.model_copy(update={"known_at": known})
-        view = View(self._of_period, self._consents, self._judgements, self.tables, self.audit_log)
+        view = View(self._of_period, self._consents, self._judgements, self.tables, self.audit_log, self)
         answer = cast("A", _ANSWERED_BY[type(question)](view, question, about(question, self._completeness())))
         return with_hints(answer, question, partial(names_seen, view))
 
@@ -144,6 +149,7 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], An
     Alerts: alerts,
     AuditLog: audit_log,
     ConsentProof: consent_proof,
+    Coverage: coverage,
     Overview: overview,
     PolicyHistory: policy_history,
     Access: access,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+from flowtrack.audit.coverage import Groups
 from flowtrack.audit.questions import TwoTimes
 from flowtrack.domain.instants import from_us
 from flowtrack.testing.ledger_tables import Row
@@ -37,6 +38,8 @@ class View(NamedTuple):
     judgements: Callable[[], dict[Situation, Row]]
     tables: Mapping[str, list[Row]]
     audit_log: list[Asked]
+    groups: Groups
+    """Gives flows in groups."""
 
 
 def day_of(row: Row) -> date:

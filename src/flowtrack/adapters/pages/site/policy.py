@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Final
 
 from fastapi.responses import Response
 
-from flowtrack.adapters.pages.site.frame import Backing, needs
+from flowtrack.adapters.pages.site.frame import Backing
 from flowtrack.adapters.pages.site.visit import Visit
-from flowtrack.audit.coverage import CoverageReport, cover
-from flowtrack.audit.ledger import Ledger
-from flowtrack.audit.questions import Period
-from flowtrack.audit.roles import COUNTERS
+from flowtrack.audit.coverage import Coverage, CoverageAnswer
 from flowtrack.audit.violations import Violations
 from flowtrack.errors import QuestionError
 from flowtrack.policy.pack import Pack
@@ -62,14 +58,9 @@ class Policy:
             samples=samples,
         )
 
-    async def _covered(self, visit: Visit) -> tuple[Mapping[str, Pack], CoverageReport]:
-        needs(visit, COUNTERS)
-        period = Period(since=visit.instant("since"), until=visit.instant("until"), known_at=visit.instant("known_at"))
-        return await self._backing.with_ledger(partial(self._cover, period))
-
-    def _cover(self, period: Period, ledger: Ledger) -> tuple[Mapping[str, Pack], CoverageReport]:
-        packs = self._backing.packs_of(ledger)
-        return packs, cover(ledger, period, packs)
+    async def _covered(self, visit: Visit) -> tuple[Mapping[str, Pack], CoverageAnswer]:
+        answer = await visit.ask(visit.question(Coverage))
+        return await self._backing.with_ledger(self._backing.packs_of), answer
 
 
 def _chosen(visit: Visit, packs: Mapping[str, Pack]) -> Pack:
@@ -80,11 +71,11 @@ def _chosen(visit: Visit, packs: Mapping[str, Pack]) -> Pack:
     return packs[named] if named else max(packs.values(), key=lambda pack: (pack.effective_from, pack.label))
 
 
-def _counts(report: CoverageReport, pack: Pack) -> Mapping[str, Mapping[str, int]]:
+def _counts(report: CoverageAnswer, pack: Pack) -> Mapping[str, Mapping[str, int]]:
     """How often each clause was cited, and each rule matched and decided."""
     rules = [each for each in report.rules if each.pack == pack.label]
     return {
-        "cited": {each.clause: each.cited for each in report.clauses if each.pack == pack.label},
+        "cited": {each.clause: each.cited for each in report.rows if each.pack == pack.label},
         "matched": {each.rule: each.matched for each in rules},
         "decided": {each.rule: each.decided for each in rules},
     }
