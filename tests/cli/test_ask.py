@@ -30,6 +30,7 @@ from flowtrack.audit.violations import Violation, Violations
 from flowtrack.domain.model import Contract, Name
 from flowtrack.policy.pack import default_pack
 from flowtrack.testing.ledger import MemoryLedger
+from flowtrack.tracking import rows as tables
 
 if TYPE_CHECKING:
     from tests.cli.commands import Commands
@@ -60,6 +61,19 @@ def test_pages_are_followed_in_every_form(flowtrack: Commands, expected: list[Vi
     table = parquet.read_table(target)
     assert table.column("clauses").to_pylist() == [row.clauses for row in expected]
     assert table.column("happened_at").to_pylist() == [row.happened_at for row in expected]
+
+
+def test_coverage_is_shown_with_what_never_decided(flowtrack: Commands, ledger: MemoryLedger) -> None:
+    """On a terminal: rules, clauses, situations under no rule, and clauses that nothing cites; CSV has clauses."""
+    documents = [row for row in ledger.tables[tables.DOCUMENTS] if row["kind"] != "policy"]  # the day's is invented
+    ledger.tables[tables.DOCUMENTS] = documents
+    out = flowtrack.run("ask", "coverage").out
+    assert "Under no rule: " in out
+    assert "clauses that no verdict cites: " in out
+    lines = list(csv.DictReader(io.StringIO(flowtrack.run("ask", "coverage", "--csv").out)))
+    cited = {line["clause"]: int(line["cited"]) for line in lines}
+    assert set(cited) == set(default_pack().clauses)
+    assert {count > 0 for count in cited.values()} == {True, False}
 
 
 @pytest.mark.usefixtures("ledger")
