@@ -12,9 +12,11 @@ from fastapi.testclient import TestClient
 
 from flowtrack.adapters.pages.site.frame import Backing
 from flowtrack.adapters.pages.site.router import pages_router
+from flowtrack.apps.api_reports import making
 from flowtrack.apps.ledger_packs import packs_of
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.family import Question
+from flowtrack.audit.reports.ordering import Order
 from flowtrack.audit.roles import Asker, Role
 from flowtrack.errors import AccessError
 from flowtrack.testing.ledger import MemoryLedger
@@ -22,6 +24,7 @@ from flowtrack.tracking import rows as tables
 from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.records import Topic
 from tests.ledger.day import a_day
+from tests.reports import day as reports_day
 
 
 class Shown(NamedTuple):
@@ -43,11 +46,15 @@ class Site:
         self.ledger = ledger
         self.roles: tuple[Role, ...] = (Role.AUDITOR,)
         app = FastAPI()
-        app.include_router(pages_router(Backing(self._ask, self._account, lambda: nullcontext(ledger), packs_of)))
+        backing = Backing(self._ask, self._account, lambda: nullcontext(ledger), packs_of, self._document)
+        app.include_router(pages_router(backing))
         self.client = TestClient(app, base_url="http://site", follow_redirects=True)
 
     async def _ask(self, question: Question[Any], asker: Asker) -> Any:
         return self.ledger.ask(question, asker=asker)
+
+    async def _document(self, order: Order, asker: Asker, language: str) -> str:
+        return making(lambda: nullcontext(reports_day.ledger())).document(order, asker, language)
 
     async def _account(self, _: Request) -> Account:
         if not self.roles:

@@ -27,6 +27,7 @@ PAGES = (
     "/audit-log",
     "/blast",
     "/origin",
+    "/reports",
 )
 PARAMETERS = (
     "lang",

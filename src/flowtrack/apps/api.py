@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from flowtrack.adapters.http.api.identity import Identify
     from flowtrack.adapters.http.api.settings import ApiSettings
     from flowtrack.audit.accounts import Account
+    from flowtrack.audit.reports.ordering import Order
+    from flowtrack.audit.roles import Asker
 
 _log = structlog.get_logger(__name__)
 
@@ -101,8 +103,13 @@ def _app(settings: ApiSettings, data_dir: Path) -> Iterator[FastAPI]:
         )
         try:
             identify = identify_by(settings, data_dir)
-            app = build_api(settings, desk, identify, streams=ledger, reports=making(whole), reason=reason)
-            app.include_router(pages_router(Backing(desk.ask, identify, whole, packs_of, _status_of)))
+            reports = making(whole)
+
+            def document_of(order: Order, asker: Asker, language: str) -> Awaitable[str]:
+                return desk.do(partial(reports.document, order, asker, language))
+
+            app = build_api(settings, desk, identify, streams=ledger, reports=reports, reason=reason)
+            app.include_router(pages_router(Backing(desk.ask, identify, whole, packs_of, document_of, _status_of)))
             yield app
         finally:
             desk.close()

@@ -51,6 +51,15 @@ class Making(NamedTuple):
     render: Callable[[Report, str], str]
     """As a document in `ko` or `en`."""
 
+    def document(self, order: Order, asker: Asker, language: str) -> str:
+        """Make a report as a document.
+
+        Raises:
+            QuestionError: the order is not right.
+            StoreError: the ledger does not answer.
+        """
+        return self.render(self.make(order, asker), language)
+
 
 class ListedReport(Contract):
     """A report, as the list of them names it."""
@@ -162,5 +171,4 @@ def _answering(order: type[Order], desk: Desk, making: Making, current: Current)
 
 
 def _written(making: Making, order: Order, asker: Asker, form: str, language: str) -> str:
-    report = making.make(order, asker)
-    return making.render(report, language) if form == "html" else report.model_dump_json()
+    return making.document(order, asker, language) if form == "html" else making.make(order, asker).model_dump_json()

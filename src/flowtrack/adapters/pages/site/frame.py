@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 
 from flowtrack.adapters.pages.site.visit import AccountOf, Ask, PurposeMissingError, Visit
 from flowtrack.audit.ledger import Ledger
-from flowtrack.audit.roles import Role
+from flowtrack.audit.reports.ordering import Order
+from flowtrack.audit.roles import Asker, Role
 from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreUnavailableError
 from flowtrack.policy.pack import Pack
 
@@ -25,6 +26,7 @@ T = TypeVar("T")
 Handler = Callable[[Visit], Awaitable[Response]]
 Method = Literal["GET", "POST"]
 StatusOf = Callable[[FlowtrackError], int]
+DocumentOf = Callable[[Order, Asker, str], Awaitable[str]]
 
 
 def status_of(error: FlowtrackError) -> int:
@@ -40,13 +42,15 @@ class Backing(NamedTuple):
     """What the pages stand on.
 
     `ask` answers questions of all families; `account_of` tells who looks; `whole` opens the ledger for what is no
-    question of a family; `packs_of` gives the packs that judged, by label; `status_of` the status of an error.
+    question of a family; `packs_of` gives the packs that judged, by label; `document_of` a report as a document in a
+    language; `status_of` the status of an error.
     """
 
     ask: Ask
     account_of: AccountOf
     whole: Callable[[], AbstractContextManager[Ledger]]
     packs_of: Callable[[Ledger], Mapping[str, Pack]]
+    document_of: DocumentOf
     status_of: StatusOf = status_of
 
     async def with_ledger(self, work: Callable[[Ledger], T]) -> T:

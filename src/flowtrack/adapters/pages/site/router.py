@@ -17,6 +17,7 @@ from flowtrack.adapters.pages.site.exports import export
 from flowtrack.adapters.pages.site.frame import Backing, Frame, within
 from flowtrack.adapters.pages.site.jobs import Jobs
 from flowtrack.adapters.pages.site.log import audit_log
+from flowtrack.adapters.pages.site.ordering import Reports
 from flowtrack.adapters.pages.site.origin import origin
 from flowtrack.adapters.pages.site.overview import overview
 from flowtrack.adapters.pages.site.places import recipient, service
@@ -55,6 +56,9 @@ def pages_router(backing: Backing) -> APIRouter:
     frame.add("clause", policy.one_clause)
     frame.add("decision", Decision(backing).show)
     frame.add("export", export)
+    reports = Reports(backing)
+    frame.add("reports", reports.show)
+    frame.add("reports", reports.make, "POST")
     whatif = WhatIf(backing, Jobs())
     frame.add("what-if", whatif.show)
     frame.add("what-if", whatif.take, "POST")

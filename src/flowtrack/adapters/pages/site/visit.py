@@ -39,6 +39,7 @@ NAVIGATION: Final = (
     "what-if",
     "blast",
     "origin",
+    "reports",
     "audit-log",
 )
 _HEADERS: Final = {

@@ -1,0 +1,105 @@
+"""The page of reports: a form for each that whoever looks may have, which opens the document."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from flowtrack.adapters.pages.rendering import Language
+from flowtrack.adapters.pages.site.frame import Backing
+from flowtrack.adapters.pages.site.visit import Visit, with_zone
+from flowtrack.audit.reports.ordering import Order, OrderField, fields_of
+from flowtrack.audit.reports.orders import ORDERS, order_of
+from flowtrack.errors import AccessError, QuestionError
+
+_FIELDS_MAX: Final = 32
+_HEADERS: Final = {
+    # a document carries its style with it; nothing else is loaded or run
+    "content-security-policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "cache-control": "no-store",
+    "vary": "cookie",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}
+
+
+class Blank(NamedTuple):
+    """A form of one report."""
+
+    name: str
+    fields: list[OrderField]
+    on: frozenset[str]
+    """Of its flags, those that are on unless somebody takes them off."""
+    needs_purpose: bool
+    """Some orders of it name people."""
+
+
+class Reports:
+    """Shows forms, and the documents that they order.
+
+    Args:
+        backing: makes documents.
+    """
+
+    def __init__(self, backing: Backing) -> None:
+        self._backing = backing
+
+    async def show(self, visit: Visit) -> Response:
+        """Show the forms of the reports that whoever looks may have."""
+        account = visit.account
+        blanks = [_blank(order) for order in ORDERS.values() if account and account.role_among(order.roles)]
+        return visit.show("reports.html", blanks=blanks, languages=list(Language))
+
+    async def make(self, visit: Visit) -> Response:
+        """Make the report that a form orders; what a form says stands in no address, since it may name a person."""
+        if visit.account is None:
+            raise AccessError("who asks is not known", known=False)
+        form = await visit.request.form(max_files=0, max_fields=_FIELDS_MAX)
+        said = {name: text.strip() for name, text in form.items() if isinstance(text, str) and text.strip()}
+        order = _order(said)
+        language = said.get("lang", "")
+        if language not in set(Language):
+            raise QuestionError("there is no such language", where="lang", help=f"choose one of {', '.join(Language)}")
+        text = await self._backing.document_of(order, order.asker(visit.account, said.get("why", "")), language)
+        name = f"flowtrack-{order.report.name}-{datetime.now(UTC):%Y-%m-%d}.html"
+        headers = {**_HEADERS, "content-disposition": f'inline; filename="{name}"'}
+        return Response(text, media_type="text/html; charset=utf-8", headers=headers)
+
+
+def _blank(order: type[Order]) -> Blank:
+    fields = fields_of(order)
+    on = {each.name for each in fields if each.kind == "flag" and order.model_fields[each.name].default is True}
+    named = order.needs_purpose is not Order.needs_purpose
+    return Blank(order.report.name, fields, frozenset(on), named)
+
+
+def _order(said: dict[str, str]) -> Order:
+    """Give the order that a form makes.
+
+    Raises:
+        QuestionError: there is no such report, or a field is not right; names the field.
+    """
+    name = said.get("report", "")
+    if name not in ORDERS:
+        raise QuestionError("there is no such report", where="report", help="choose one of the page of reports")
+    given: dict[str, Any] = {
+        each.name: with_zone(said[each.name]) if each.kind == "instant" else said[each.name]
+        for each in fields_of(ORDERS[name])
+        if each.name in said
+    }
+    try:
+        return order_of(name, given)
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False)
+        wrong = sorted({str(fault["loc"][0]) for fault in faults if fault["loc"]})
+        raise QuestionError(
+            "the order is not right" if wrong else "the order is not whole, or its fields do not fit together",
+            where=", ".join(wrong),
+            help="instants are in UTC, subjects have 32 hex digits, a month is 2026-03",
+        ) from None
