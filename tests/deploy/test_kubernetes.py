@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from flowtrack.adapters.http.api.settings import ApiSettings
 from tests.deploy.settings import variables
 
 KUBERNETES = Path(__file__).parent.parent.parent / "deploy/kubernetes"
 WORKERS = {"checker", "sink", "alerter"}
+RUNNING = {"StatefulSet", "Deployment", "Job"}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def manifests(kustomization: Any) -> list[Any]:
 
 def _pods(manifests: list[Any]) -> Iterator[tuple[str, Any]]:
     for manifest in manifests:
-        if manifest["kind"] in {"StatefulSet", "Job"}:
+        if manifest["kind"] in RUNNING:
             yield manifest["metadata"]["name"], manifest["spec"]["template"]["spec"]
 
 
@@ -75,20 +77,62 @@ def test_each_worker_is_probed_at_its_port(manifests: list[Any]) -> None:
         assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
+def test_the_api_is_probed_under_a_name_that_it_knows(manifests: list[Any]) -> None:
+    """Probes go to its port under a name of the loopback interface: under the pod's address it answers 421."""
+    (manifest,) = (m for m in manifests if m["kind"] == "Deployment")
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["api"]
+    assert [port["containerPort"] for port in container["ports"]] == [ApiSettings.model_fields["port"].default]
+    probes = {name: container[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert [probe["path"] for probe in probes.values()] == ["/healthz", "/healthz", "/readyz"]
+    for probe in probes.values():
+        (header,) = probe["httpHeaders"]
+        assert header["name"] == "Host"
+        assert header["value"] in ApiSettings().addressed_as
+
+
+def test_the_api_starts_with_its_settings_and_a_secret_of_its_own(manifests: list[Any]) -> None:
+    """Its variables are settings that fit together; its secret is no worker's, and every file in it is the README's."""
+    (manifest,) = (m for m in manifests if m["kind"] == "Deployment")
+    pod = manifest["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    given = {each["name"]: each["value"] for each in container["env"]}
+    prefix = "FLOWTRACK_API__"
+    named = {name.removeprefix(prefix).lower(): value for name, value in given.items() if name.startswith(prefix)}
+    settings = ApiSettings(hosts=_settings()["FLOWTRACK_API__HOSTS"], **named)
+    assert settings.plain_http
+    assert settings.session_key_file is not None  # of several pods, each takes the sessions of the others
+    secrets = {name: v["secret"]["secretName"] for name, p in _pods(manifests) for v in p["volumes"] if "secret" in v}
+    assert [name for name, secret in secrets.items() if secret == secrets["api"]] == ["api"]
+    readme = (KUBERNETES / "README.md").read_text(encoding="utf-8")
+    made = readme.partition(f"generic {secrets['api']} ")[2].partition("```")[0]
+    files = {Path(value).name for value in given.values() if value.startswith("/run/secrets/")}
+    assert {part.partition("=")[2] for part in made.split() if part.startswith("--from-file=")} == files
+
+
+def test_only_an_ingress_reaches_the_api(manifests: list[Any]) -> None:
+    """Its port is opened to one namespace; the policy of all workers does not open it."""
+    policies = {m["metadata"]["name"]: m["spec"] for m in manifests if m["kind"] == "NetworkPolicy"}
+    (rule,) = policies["api"]["ingress"]
+    assert rule["ports"] == [{"port": "http"}]
+    assert all("namespaceSelector" in each for each in rule["from"])
+    assert [port for each in policies["workers"]["ingress"] for port in each["ports"]] == [{"port": "health"}]
+
+
 def test_labels_and_services_fit(manifests: list[Any]) -> None:
     """Each set selects its own pods, and its service selects the same."""
     services = {m["metadata"]["name"]: m["spec"]["selector"] for m in manifests if m["kind"] == "Service"}
     for manifest in manifests:
-        if manifest["kind"] == "StatefulSet":
+        if manifest["kind"] in {"StatefulSet", "Deployment"}:
             spec = manifest["spec"]
             assert spec["template"]["metadata"]["labels"] == spec["selector"]["matchLabels"]
-            assert services[spec["serviceName"]] == spec["selector"]["matchLabels"]
+            assert services[spec.get("serviceName", manifest["metadata"]["name"])] == spec["selector"]["matchLabels"]
 
 
 def test_mounts_have_volumes(manifests: list[Any]) -> None:
     """Whatever a container mounts is a volume of its pod, or claimed for it."""
     for manifest in manifests:
-        if manifest["kind"] not in {"StatefulSet", "Job"}:
+        if manifest["kind"] not in RUNNING:
             continue
         spec = manifest["spec"]
         pod = spec["template"]["spec"]
