@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from html import escape
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowtrack.adapters.pages.site.visit import with_zone
-from flowtrack.audit.roles import Role
+from flowtrack.audit.explanation import Explanation
+from flowtrack.audit.roles import Asker, Role
+from flowtrack.sample import SampleOptions, sample_day
+from flowtrack.testing.ledger import MemoryLedger
+from flowtrack.tracking import rows as tables
+from flowtrack.tracking.ledger import LedgerWriter
+from tests.ledger.checked import checked_records
 from tests.ledger.day import subject_of
 from tests.pages.conftest import Site
 
@@ -123,6 +130,37 @@ def test_a_subject_is_shown_for_a_purpose_only(site: Site) -> None:
     assert "<svg" in shown.text
     assert {(line.asker, line.subject, line.why) for line in site.ledger.audit_log} == {("jo", SUBJECT, "case 7")}
     assert 'name="why"' in site.get("/subject", subject=subject_of(2)).text
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", ("Rules that nearly matched", "What kept it out", "would permit")), ("ko", ("거의 해당할 뻔한 규칙",))],
+)
+def test_a_decision_shows_what_nearly_permitted_it(language: str, said: tuple[str, ...]) -> None:
+    """Beside what decided stand the rules that nearly matched, and the attribute that kept each of them out."""
+    ledger = MemoryLedger()
+    day = sample_day(SampleOptions(seed=7, events=1_000, subjects=200))
+    LedgerWriter(ledger, "run").process(checked_records(day))
+    asker = Asker(who="jo", why="case 7")
+    denied = [row for row in ledger.tables[tables.FLOWS] if row["verdict"] == "deny"]
+    answers = (
+        ledger.ask(Explanation(subject=row["subject"], event=row["event_id"]), asker=asker).rows for row in denied
+    )
+    row = next(row for rows in answers for row in rows if any(near.effect == "permit" for near in row.nearly))
+    subject = next(each["subject"] for each in denied if each["event_id"] == row.event_id)
+    with (site := Site(ledger)).client:
+        site.client.post("/purpose", data={"subject": subject, "why": "case 7", "then": "/what-if"})
+        text = site.get("/decision", subject=subject, event=row.event_id, lang=language).text
+    for one in (*said, row.nearly[0].id, escape(row.nearly[0].kept_out_by[0])):
+        assert one in text
+
+
+def test_a_decision_without_a_definition_says_so(site: Site) -> None:
+    """Where the situation is not defined, the page says that it cannot tell what nearly matched."""
+    site.client.post("/purpose", data={"subject": SUBJECT, "why": "case 7", "then": "/what-if"})
+    row = next(each for each in site.ledger.tables[tables.FLOWS] if each["subject"] == SUBJECT and each["category"])
+    text = site.get("/decision", subject=SUBJECT, event=row["event_id"], lang="en").text
+    assert "Which rules nearly matched cannot be said" in text
 
 
 def test_sliders_lead_to_an_address_with_instants(site: Site) -> None:

@@ -13,6 +13,7 @@ from flowtrack.audit.audit_log import AuditLog
 from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.coverage import Coverage
+from flowtrack.audit.explanation import Explanation
 from flowtrack.audit.family import Question
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.hints import did_you_mean
@@ -34,6 +35,7 @@ _ALL: Final[tuple[type[Question[Any]], ...]] = (
     AuditLog,
     ConsentProof,
     Coverage,
+    Explanation,
     Access,
     Overdue,
     Overview,

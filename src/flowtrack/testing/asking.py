@@ -20,6 +20,7 @@ from flowtrack.audit.categories import under
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.coverage import Coverage
 from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
+from flowtrack.audit.explanation import Explanation
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.groups import SituationsAnswer, TouchedAnswer
@@ -38,6 +39,7 @@ from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.testing.blast import blast, withdrawal
 from flowtrack.testing.coverage import coverage
+from flowtrack.testing.explanation import explanation
 from flowtrack.testing.graph import graph, subject_graph
 from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.origin import origin
@@ -150,6 +152,7 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], An
     AuditLog: audit_log,
     ConsentProof: consent_proof,
     Coverage: coverage,
+    Explanation: explanation,
     Overview: overview,
     PolicyHistory: policy_history,
     Access: access,

@@ -15,6 +15,7 @@ from flowtrack.adapters.clickhouse.blast import blast, withdrawal
 from flowtrack.adapters.clickhouse.completeness import Progress, completeness, progress_of
 from flowtrack.adapters.clickhouse.consent_proof import consent_proof
 from flowtrack.adapters.clickhouse.coverage import coverage
+from flowtrack.adapters.clickhouse.explanation import explanation
 from flowtrack.adapters.clickhouse.graph import graph, subject_graph
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.origin import origin
@@ -36,6 +37,7 @@ from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.coverage import Coverage
 from flowtrack.audit.cursors import pinned_at
+from flowtrack.audit.explanation import Explanation
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.hints import with_hints
@@ -58,6 +60,7 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], A
     AuditLog: audit_log,
     ConsentProof: consent_proof,
     Coverage: coverage,
+    Explanation: explanation,
     Overview: overview,
     PolicyHistory: policy_history,
     Access: access,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from flowtrack.adapters.clickhouse.store import Store
@@ -11,6 +12,7 @@ from flowtrack.audit.family import About
 from flowtrack.audit.groups import SituationsAnswer, TouchedAnswer
 from flowtrack.audit.questions import Situations, Touched
 from flowtrack.domain.instants import instant_us
+from flowtrack.policy.pack import Pack
 
 _EVER_US = 1 << 57  # some year 6500
 _PACKS: Final = """
@@ -44,6 +46,14 @@ def coverage(store: Store, question: Coverage, about: About) -> CoverageAnswer:
     Raises:
         StoreError: the database cannot answer.
     """
-    known = _EVER_US if question.known_at is None else instant_us(question.known_at)
-    packs = packs_among(body for (body,) in store.rows(_PACKS, known_at=known))
-    return cover(_Groups(store, about), question, about, packs)
+    return cover(_Groups(store, about), question, about, packs_known(store, question.known_at))
+
+
+def packs_known(store: Store, known_at: datetime | None) -> dict[str, Pack]:
+    """Give the packs that stood at an instant, by label; those of now without one.
+
+    Raises:
+        StoreError: the database cannot answer.
+    """
+    known = _EVER_US if known_at is None else instant_us(known_at)
+    return packs_among(body for (body,) in store.rows(_PACKS, known_at=known))

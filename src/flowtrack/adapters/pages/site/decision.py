@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from flowtrack.adapters.pages.site.frame import Backing
 from flowtrack.adapters.pages.site.visit import Visit
+from flowtrack.audit.explanation import Explanation
 from flowtrack.audit.trail import Trail
 from flowtrack.errors import QuestionError
 from flowtrack.policy.pack import Pack
@@ -34,6 +35,7 @@ class Decision:
                 where="event",
                 help="look at the trail, and widen period and times",
             )
+        why = await visit.ask(visit.question(Explanation, "subject", event=named))
         packs: Mapping[str, Pack] = await self._backing.with_ledger(self._backing.packs_of)
         pack = packs.get(steps[0].pack)
         rules = {} if pack is None else {rule.id: rule for rule in pack.rules}
@@ -45,5 +47,6 @@ class Decision:
             steps=steps,
             rules=rules,
             clauses=clauses,
+            explained={(each.service, each.category): each for each in why.rows},
             consents={each.record: each for each in answer.consents},
         )
