@@ -76,6 +76,14 @@ def test_coverage_is_shown_with_what_never_decided(flowtrack: Commands, ledger: 
     assert {count > 0 for count in cited.values()} == {True, False}
 
 
+def test_an_explanation_says_what_nearly_matched(flowtrack: Commands, ledger: MemoryLedger) -> None:
+    """On a terminal: what decided each category, and that near misses are not known where nothing is defined."""
+    row = next(each for each in ledger.tables[tables.FLOWS] if each["category"])
+    out = flowtrack.run("ask", "explanation", row["subject"], row["event_id"], "--why", "case 7").out
+    assert "Rules that nearly matched: 0" in out
+    assert "not known of " in out
+
+
 @pytest.mark.usefixtures("ledger")
 def test_files_are_whole_and_their_endings_say_the_form(flowtrack: Commands, tmp_path: Path) -> None:
     """--output takes the place of standard output; the ending says the form; no draft is left beside it."""

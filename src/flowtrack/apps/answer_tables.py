@@ -15,6 +15,7 @@ from flowtrack.apps.coverage_tables import tables_of
 from flowtrack.apps.questions import completeness_of
 from flowtrack.apps.screen import Lines, Part, Table
 from flowtrack.apps.trails import tree_of
+from flowtrack.audit.explanation import ExplanationAnswer
 from flowtrack.audit.family import About, Answer
 from flowtrack.audit.violations import ViolationsAnswer
 
@@ -145,8 +146,41 @@ def _violations(answer: ViolationsAnswer) -> list[Part]:
     return [Table(f"Violations: {len(rows):,}", columns, rows)]
 
 
+def _explanation(answer: ExplanationAnswer) -> list[Part]:
+    why: Rows = [
+        [
+            each.service,
+            each.category,
+            each.verdict,
+            ", ".join(each.rules) or "-",
+            ", ".join(f"§ {clause}" for clause in each.clauses),
+            some([*each.reasons, *each.gaps]),
+            each.consent or "-",
+        ]
+        for each in answer.rows
+    ]
+    near: Rows = [
+        [each.category, one.effect, one.id, ", ".join(f"§ {clause}" for clause in one.clauses), some(one.kept_out_by)]
+        for each in answer.rows
+        for one in each.nearly
+    ]
+    unknown = [each.category for each in answer.rows if not each.known]
+    note = f"not known of {some(unknown)}: pack or situation is not in the ledger" if unknown else ""
+    columns = ["service", "category", "verdict", "rules", "clauses", "why", "consent"]
+    return [
+        Table(f"Categories: {len(why):,}", columns, why),
+        Table(
+            f"Rules that nearly matched: {len(near):,}",
+            ["category", "effect", "rule", "clauses", "kept out by"],
+            near,
+            note,
+        ),
+    ]
+
+
 _MADE_BY_HAND: Final[Mapping[str, Callable[[Any], list[Part]]]] = {
     "trail": lambda answer: [tree_of(answer, clause_texts())],
     "coverage": lambda answer: tables_of(answer, some),
+    "explanation": _explanation,
     "violations": _violations,
 }
