@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import escape
+from html import escape, unescape
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,6 +34,7 @@ PAGES = (
     "/audit-log",
     "/blast",
     "/origin",
+    "/withdrawal",
     "/reports",
 )
 PARAMETERS = (
@@ -53,6 +54,7 @@ PARAMETERS = (
     "as_of_step",
     "hops_max",
     "first",
+    "record",
 )
 
 
@@ -182,6 +184,19 @@ def test_a_blast_radius_names_who_is_to_be_told(site: Site) -> None:
     assert "Parties to be told" in text
     assert "/recipient?lang=en&amp;recipient=acme" in text
     assert "<svg" in text
+
+
+def test_a_withdrawal_shows_what_the_record_carried(site: Site) -> None:
+    """From a subject's consent record a link leads to the places where its data was, in both languages."""
+    site.client.post("/purpose", data={"subject": SUBJECT, "why": "case 7", "then": "/what-if"})
+    link = re.search(r'href="(/withdrawal\?[^"]+)"', site.get("/subject", subject=SUBJECT).text)
+    assert link
+    assert site.get(unescape(link[1])).status_code == 200
+    for language, said in (("en", "Flows that relied on it"), ("ko", "이 동의에 근거한 처리")):
+        text = site.get("/withdrawal", subject=SUBJECT, record="r-1", lang=language).text
+        assert said in text
+        assert "/recipient?" in text
+        assert "acme" in text
 
 
 def test_a_recipient_links_to_what_it_rests_on(site: Site) -> None:

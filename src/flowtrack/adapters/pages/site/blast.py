@@ -1,4 +1,4 @@
-"""The page of the blast radius: where data got to from a place that was exposed, and who is to be told."""
+"""The pages of the blast radius: where data got to from an exposed place or on an ended consent, and whom to tell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from flowtrack.adapters.pages.pictures.sankey import Flow, sankey
 from flowtrack.adapters.pages.pictures.svg import Picture
 from flowtrack.adapters.pages.site.visit import Visit
-from flowtrack.audit.blast import HOPS_MAX, Blast, BlastAnswer
+from flowtrack.audit.blast import HOPS_MAX, Blast, BlastAnswer, Withdrawal
 
 _STARTS: Final = ("dataset", "service", "party")
 
@@ -21,6 +21,14 @@ async def blast(visit: Visit) -> Response:
         return visit.show("blast.html", answer=None, starts=_STARTS, hops_max=HOPS_MAX)
     answer = await visit.ask(visit.question(Blast, "start", "name", "hops_max"))
     return visit.show("blast.html", answer=answer, starts=_STARTS, hops_max=HOPS_MAX, drawn=_drawn(visit, answer))
+
+
+async def withdrawal(visit: Visit) -> Response:
+    """Show what is downstream of a subject's consent record."""
+    if not {"subject", "record"} <= set(visit.said):
+        return visit.show("withdrawal.html", answer=None)
+    answer = await visit.ask(visit.question(Withdrawal, "subject", "record"))
+    return visit.show("withdrawal.html", answer=answer)
 
 
 def _drawn(visit: Visit, answer: BlastAnswer) -> Picture:

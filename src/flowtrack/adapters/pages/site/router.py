@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from flowtrack.adapters.pages.rendering import asset
 from flowtrack.adapters.pages.site.alerts import alerts
-from flowtrack.adapters.pages.site.blast import blast
+from flowtrack.adapters.pages.site.blast import blast, withdrawal
 from flowtrack.adapters.pages.site.decision import Decision
 from flowtrack.adapters.pages.site.exports import export
 from flowtrack.adapters.pages.site.frame import Backing, Frame, within
@@ -47,6 +47,7 @@ def pages_router(backing: Backing) -> APIRouter:
     frame.add("alerts", alerts)
     frame.add("audit-log", audit_log)
     frame.add("blast", blast)
+    frame.add("withdrawal", withdrawal)
     frame.add("origin", origin)
     frame.add("subject", subject)
     frame.add("recipient", recipient)
