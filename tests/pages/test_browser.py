@@ -42,6 +42,7 @@ PAGES = {
     "origin": "/origin",
     "subject": "/subject?subject={subject}",
     "decision": "/decision?subject={subject}&event={event}",
+    "withdrawal": "/withdrawal?subject={subject}&record=r-1",
     "refused": "/violations?since=whenever",
 }
 
