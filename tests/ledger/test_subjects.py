@@ -17,16 +17,19 @@ from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.audit_log import AuditLog
 from flowtrack.audit.consent_proof import ConsentProof
-from flowtrack.audit.families import question_of
+from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.policy_history import PolicyHistory
 from flowtrack.audit.questions import Period
+from flowtrack.audit.received import ReceivedSubjects
 from flowtrack.audit.roles import Asker, Role
+from flowtrack.audit.row_forms import columns_of
 from flowtrack.audit.trail import Trail
 from flowtrack.audit.transfers import Transfers
+from flowtrack.audit.violations import Violations
 from flowtrack.domain.names import Kind
 from flowtrack.errors import QuestionError
 from flowtrack.testing.ledger import MemoryLedger
@@ -289,3 +292,21 @@ def test_the_policy_history_is_that_of_the_memory(ledger: ClickHouseLedger, expe
     assert said == {("service", "shop", "added"), *(("party", name, "added") for name in ("acme", "bank", "club"))}
     assert (rows["other", "1"].removed, rows["default", "1"].removed) == (True, False)
     assert ledger.ask(PolicyHistory(document="none"), asker=ASKER).rows == []
+
+
+@pytest.mark.parametrize("question", [Violations(), ReceivedSubjects(recipient="acme"), Access()], ids=type)
+def test_questions_whose_rows_name_subjects_are_written_down(both: Both, question: Question[Any]) -> None:
+    """Who lists pseudonyms stands in the log with role and why, about nobody in particular; who counts does not."""
+    both.ledger.ask(Overview(), asker=ASKER)
+    both.ledger.ask(question, asker=Asker(who="kim", role=Role.REGULATOR, why="case 9"))
+    lines = both.ledger.ask(AuditLog(), asker=ASKER).rows
+    assert [(each.who, each.role, each.asked, each.subject, each.why) for each in lines] == [
+        ("kim", "regulator", question.family, "", "case 9")
+    ]
+
+
+def test_every_family_whose_rows_name_subjects_says_so() -> None:
+    """Where a row has a pseudonym, its question is written down; the log itself names whom others asked about."""
+    named = {name for name, family in FAMILIES.items() if "subject" in columns_of(family.answer)}
+    said = {name for name, family in FAMILIES.items() if family.names_subjects}
+    assert named - {AuditLog.family} == said

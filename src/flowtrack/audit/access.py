@@ -68,6 +68,7 @@ class Access(PagedQuestion[AccessAnswer]):
 
     family: ClassVar[str] = "access"
     answer: ClassVar[type[Answer]] = AccessAnswer
+    names_subjects: ClassVar[bool] = True
     roles: ClassVar[frozenset[Role]] = EXAMINERS
 
     actor: Identifier | None = None

@@ -89,6 +89,8 @@ class Question(TwoTimes, Generic[A]):
     """Who may ask it."""
     by_clock: ClassVar[bool] = False
     """What is known is known since the clock said so, and not since the ledger recorded it."""
+    names_subjects: ClassVar[bool] = False
+    """Its rows show pseudonyms, whomever it is about."""
 
     since: AwareDatetime | None = None
     """Only what happened at this instant or later."""
@@ -97,13 +99,18 @@ class Question(TwoTimes, Generic[A]):
 
     @property
     def whom(self) -> str | None:
-        """The subject that it is about; such a question is written down before it is answered."""
+        """The subject that it is about."""
         return None
 
     @property
     def needs_purpose(self) -> bool:
         """Whether whoever asks has to say why."""
         return self.whom is not None
+
+    @property
+    def written_down(self) -> bool:
+        """Whether it touches subjects: then the audit log has it before it is answered."""
+        return self.names_subjects or self.whom is not None
 
 
 class SubjectQuestion(Question[A]):

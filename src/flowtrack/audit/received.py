@@ -85,6 +85,7 @@ class ReceivedSubjects(PagedQuestion[RecipientAnswer]):
 
     family: ClassVar[str] = "received-subjects"
     answer: ClassVar[type[Answer]] = RecipientAnswer
+    names_subjects: ClassVar[bool] = True
     roles: ClassVar[frozenset[Role]] = EXAMINERS
 
     recipient: Name

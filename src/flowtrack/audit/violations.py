@@ -44,6 +44,7 @@ class Violations(PagedQuestion[ViolationsAnswer]):
 
     family: ClassVar[str] = "violations"
     answer: ClassVar[type[Answer]] = ViolationsAnswer
+    names_subjects: ClassVar[bool] = True
     roles: ClassVar[frozenset[Role]] = EXAMINERS
 
     service: Name | None = None

@@ -73,11 +73,11 @@ class MemoryAsking:
     touched: Callable[[Touched], TouchedAnswer]
 
     def ask(self, question: Question[A], *, asker: Asker) -> A:
-        """Answer a question of any family; one about a subject is written down before."""
+        """Answer a question of any family; one that touches subjects is written down before."""
         pinned_before = pinned_at(question) if isinstance(question, PagedQuestion) else None
-        if question.whom is not None:
+        if question.written_down:
             said = json.dumps(question.model_dump(mode="json", exclude={"subject"}, exclude_none=True))
-            line = Asked(self._clock(), asker.who, question.family, question.whom, asker.role, asker.why, said)
+            line = Asked(self._clock(), asker.who, question.family, question.whom or "", asker.role, asker.why, said)
             self.audit_log.append(line)
         newest = max((row["recorded_at"] for table in _KNOWN_BY for row in self.tables[table]), default=None)
         known = pinned_before or (None if newest is None else from_us(newest * 1000))

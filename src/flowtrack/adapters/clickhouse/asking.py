@@ -85,7 +85,7 @@ def ask(store: Store, question: Question[A], asker: Asker, at: datetime, lag_rec
     Args:
         store: open.
         question: of any family.
-        asker: written down, where the question is about a subject.
+        asker: written down, where the question touches subjects.
         at: the instant of the question.
         lag_records: decisions that are not in the ledger yet; None where that is not known.
 
@@ -94,7 +94,7 @@ def ask(store: Store, question: Question[A], asker: Asker, at: datetime, lag_rec
         StoreError: the database cannot answer.
     """
     pinned_before = pinned_at(question) if isinstance(question, PagedQuestion) else None
-    if question.whom is not None:
+    if question.written_down:
         said = question.model_dump(mode="json", exclude={"subject"}, exclude_none=True)
         write_down(store, at, asker.who, question.family, said, subject=question.whom, role=asker.role, why=asker.why)
     progress = progress_of(store)  # before the rows: what comes in between is in no answer
