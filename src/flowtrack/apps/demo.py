@@ -37,9 +37,9 @@ from flowtrack.errors import RuntimeStateError
 from flowtrack.tracking.records import Topic
 
 if TYPE_CHECKING:
-    from flowtrack.adapters.kafka.settings import KafkaSettings
     from flowtrack.audit.ledger import Ledger
     from flowtrack.audit.overview import OverviewAnswer
+    from flowtrack.audit.roles import Asker
     from flowtrack.sample.day import SampleDay
     from flowtrack.sample.emit import Emitted
     from flowtrack.sample.options import SampleOptions
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 _SETTLE_S = 300.0
 _DRAIN_S = 20.0
-_VERDICTS = {"denied": "deny", "indeterminate": "indeterminate"}
-"""Verdicts that findings tell of, by what they call them."""
+_NOT_PASSED = frozenset({"deny", "indeterminate"})
+"""Verdicts of what did not pass."""
 _TRAIL_EVENTS = range(5, 16)  # of the trail that is shown: enough to see a life, few enough to read
 
 
@@ -212,7 +212,7 @@ def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> 
         ),
         overview=overview,
         alerts=ledger.ask(Alerts(limit=ROWS_MAX), asker=who).rows,
-        comparison=_compared(day.truth, _findings(runtime.kafka), overview),
+        comparison=_compared(day.truth, _not_passed(ledger, who), overview),
         trail=ledger.ask(Trail(subject=_worth_showing(day)), asker=who),
         books=reconciled(ledger, runtime.kafka),
         texts=clause_texts(),
@@ -223,28 +223,28 @@ def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> 
     )
 
 
-def _findings(kafka: KafkaSettings) -> list[Judged]:
-    """Give what did not pass, by event and category, as the findings topic tells it."""
-    from flowtrack.adapters.kafka.replay import read_topic
-    from flowtrack.domain.decision import Finding
+def _not_passed(ledger: Ledger, who: Asker) -> list[Judged]:
+    """Give what did not pass, by event and category, as the ledger has it in the end.
 
-    findings = [Finding.model_validate_json(record.value or b"") for record in read_topic(kafka, Topic.FINDINGS)]
+    Findings would not do: an event that overtook its consent by a moment is judged anew once the consent is known.
+    """
+    from flowtrack.audit.reports.whole import whole
+    from flowtrack.audit.violations import Violations
+
     return [
-        Judged(each.event_id, category, _VERDICTS[each.what], each.clauses, each.reasons, each.gaps)
-        for each in findings
-        if each.what in _VERDICTS
-        for category in each.categories
+        Judged(each.event_id, each.category, each.verdict, each.clauses, each.reasons, each.gaps)
+        for each in whole(ledger, Violations(), who, rows_max=sys.maxsize).rows
     ]
 
 
 def _compared(truth: Truth, judged: Sequence[Judged], overview: OverviewAnswer) -> Comparison:
     """Hold what did not pass against the truth, and how many flows that were against the whole ledger."""
     comparison = compare(truth.violations, judged)
-    told = len({(each.event_id, each.category) for each in judged})
-    held = sum(count.flows for count in overview.by_category if count.verdict in _VERDICTS.values())
-    if told == held:
+    listed = len({(each.event_id, each.category) for each in judged})
+    counted = sum(count.flows for count in overview.by_category if count.verdict in _NOT_PASSED)
+    if listed == counted:
         return comparison
-    said = f"{held} flows in the ledger did not pass, findings tell of {told}"
+    said = f"{counted} flows in the ledger did not pass, its list of them has {listed}"
     return replace(comparison, false_alarms=(*comparison.false_alarms, said))
 
 
