@@ -110,9 +110,15 @@ class Api:
         return make_token(path, who=who, roles=roles, made_at=datetime.now(UTC))
 
     def client(self, *roles: Role, **headers: str) -> TestClient:
-        """Give a client that shows a token of these roles."""
-        shown = {"authorization": f"Bearer {self.token(*roles)}", **headers}
+        """Give a client that shows a token of these roles, and says why it asks."""
+        shown = {"authorization": f"Bearer {self.token(*roles)}", "flowtrack-purpose": "case 1", **headers}
         return TestClient(self.app, base_url=URL, headers=shown, raise_server_exceptions=False)
+
+    def silent(self, *roles: Role) -> TestClient:
+        """Give a client that shows a token of these roles, and does not say why it asks."""
+        client = self.client(*roles)
+        del client.headers["flowtrack-purpose"]
+        return client
 
     def anonymous(self) -> TestClient:
         """Give a client that shows nothing."""

@@ -110,7 +110,8 @@ def api(make: Callable[..., Api], provider: Provider) -> Api:
 
 def asked(api: Api, token: str, address: str = "/v1/violations") -> int:
     """The status that a token is answered with."""
-    return api.anonymous().get(address, headers={"authorization": f"Bearer {token}"}).status_code
+    headers = {"authorization": f"Bearer {token}", "flowtrack-purpose": "test"}
+    return api.anonymous().get(address, headers=headers).status_code
 
 
 @pytest.mark.parametrize("kid", ["rsa", "ec"])

@@ -75,7 +75,7 @@ def test_it_answers_over_an_embedded_ledger(running: tuple[str, subprocess.Popen
     made = flowtrack("api", "token", "--role", "auditor", "--who", "audit-7", "--data-dir", str(directory))
     headers = {"authorization": f"Bearer {made.stdout.strip()}"}
     with httpx.Client(base_url=url, headers=headers) as client:
-        rows = client.get("/v1/violations", params={"limit": 2}).json()["rows"]
+        rows = client.get("/v1/violations", params={"limit": 2, "why": "case 7"}).json()["rows"]
         about = {"subject": rows[0]["subject"]}
         assert client.get("/v1/trail", params=about).status_code == 400
         trail = client.get("/v1/trail", params=about, headers={"flowtrack-purpose": "case 7"})

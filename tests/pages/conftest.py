@@ -61,6 +61,10 @@ class Site:
             raise AccessError("who asks is not known", known=False)
         return Account(who="jo", roles=self.roles, key="k")
 
+    def say_why(self) -> None:
+        """Say a purpose for lists whose rows name subjects, as its form does."""
+        self.client.post("/purpose", data={"subject": "", "why": "case 1", "then": "/what-if"})
+
     def get(self, path: str, **parameters: str) -> Shown:
         """Open a page."""
         response = self.client.get(path, params=parameters)
@@ -77,4 +81,5 @@ def site() -> Iterator[Site]:
         row["attributes"] = ""  # those of the sample day are invented, and no pack can judge them anew
     made = Site(ledger)
     with made.client:
+        made.say_why()
         yield made

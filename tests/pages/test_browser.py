@@ -78,7 +78,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         try:
             assert process.stdout is not None
             url = next(found[0] for line in process.stdout if (found := re.search(r"http://[\d.]+:\d+", line)))
-            headers = {"authorization": f"Bearer {token}"}
+            headers = {"authorization": f"Bearer {token}", "flowtrack-purpose": "test"}
             row = httpx.get(f"{url}/v1/violations", params={"limit": 1}, headers=headers).json()["rows"][0]
             yield Api(url, token, row["subject"], row["event_id"])
         finally:
@@ -100,13 +100,16 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def session(chromium: Any, api: Api) -> Any:
-    """What a browser keeps of somebody who signed in with the form."""
+    """What a browser keeps of somebody who signed in with the form, and said why they look at lists of subjects."""
     context = chromium.new_context()
     page = context.new_page()
     page.goto(api.url + "/violations")
     page.fill("input[name=token]", api.token)
     page.press("input[name=token]", "Enter")
     page.wait_for_selector("form[action='/session/end']")
+    page.fill("input[name=why]", "case 1")
+    page.press("input[name=why]", "Enter")
+    page.wait_for_selector("tbody tr")
     kept = context.storage_state()
     context.close()
     return kept

@@ -207,20 +207,37 @@ def test_a_recipient_links_to_what_it_rests_on(site: Site) -> None:
     assert "/subject?since=2026-03-02" in text
 
 
+def test_lists_that_name_subjects_take_a_purpose(site: Site) -> None:
+    """Without one there is its form instead of violations, and no samples of them elsewhere; said once, it holds."""
+    site.client.cookies.clear()
+    before = len(site.ledger.audit_log)
+    asked = site.get("/violations", service="shop")
+    assert 'action="/purpose"' in asked.text
+    assert "/decision?" not in asked.text
+    assert "/subject?subject=" not in site.get("/recipient", recipient="acme").text
+    assert len(site.ledger.audit_log) == before
+    form = {"subject": "", "why": "case 9", "then": "/violations"}
+    assert "/subject?subject=" in site.client.post("/purpose", data=form).text
+    assert "/subject?subject=" in site.get("/recipient", recipient="acme").text
+    assert {line.why for line in site.ledger.audit_log[before:]} == {"case 9"}
+
+
 def test_a_form_of_another_site_is_not_taken(site: Site) -> None:
     """A purpose that another site's form sends is refused."""
+    kept = dict(site.client.cookies)
     form = {"subject": "0" * 32, "why": "case 7", "then": "/"}
     assert site.client.post("/purpose", data=form, headers={"origin": "http://else"}).status_code == 403
     assert site.client.post("/purpose", data=form, headers={"sec-fetch-site": "cross-site"}).status_code == 403
-    assert not site.client.cookies
+    assert dict(site.client.cookies) == kept
 
 
 @pytest.mark.parametrize("form", [{}, {"subject": "x", "why": "y"}, {"subject": "0" * 32, "why": " "}])
 def test_a_purpose_that_is_not_right_is_refused(site: Site, form: dict[str, str]) -> None:
     """Without a subject or a reason nothing is kept, and a page says what is missing."""
+    kept = dict(site.client.cookies)
     response = site.client.post("/purpose", data=form)
     assert response.status_code == 400
-    assert not site.client.cookies
+    assert dict(site.client.cookies) == kept
 
 
 @pytest.mark.parametrize(

@@ -171,8 +171,8 @@ def _waiting(family: str) -> Iterator[Callable[[int], None]]:
 
 
 def who_asks(question: Question[Any], why: str) -> Asker:
-    """Give who asks; on a terminal, what a question about a subject is for is asked where no option says it."""
-    if question.whom is not None and not why and sys.stdin.isatty() and sys.stderr.isatty():
+    """Give who asks; on a terminal, what a question about subjects is for is asked where no option says it."""
+    if question.needs_purpose and not why and sys.stdin.isatty() and sys.stderr.isatty():
         why = typer.prompt(
             "What is the question for (e.g. the number of a case)", default="", show_default=False, err=True
         )

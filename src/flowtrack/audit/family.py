@@ -105,7 +105,7 @@ class Question(TwoTimes, Generic[A]):
     @property
     def needs_purpose(self) -> bool:
         """Whether whoever asks has to say why."""
-        return self.whom is not None
+        return self.written_down
 
     @property
     def written_down(self) -> bool:

@@ -52,7 +52,9 @@ class Listed(Contract):
     roles: list[str]
     """Who may ask it."""
     subject: bool
-    """Whether it is about one subject, and needs a purpose."""
+    """Whether it is about one subject."""
+    purpose: bool
+    """Whether it shows subjects, and needs a purpose."""
     pages: bool
     """Whether its rows come in pages."""
     allowed: bool
@@ -175,11 +177,13 @@ def _listing(current: Current) -> Callable[..., Any]:
 
 
 def _listed(family: type[Question[Any]], account: Account) -> Listed:
+    about_one = "subject" in family.model_fields and family.model_fields["subject"].is_required()
     return Listed(
         family=family.family,
         asks=asks(family),
         roles=sorted(family.roles),
-        subject="subject" in family.model_fields and family.model_fields["subject"].is_required(),
+        subject=about_one,
+        purpose=family.names_subjects or about_one,
         pages="after" in family.model_fields,
         allowed=account.role_for(family) is not None,
     )

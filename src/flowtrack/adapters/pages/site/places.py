@@ -21,10 +21,10 @@ async def recipient(visit: Visit) -> Response:
     answer = await visit.ask(visit.question(Received, "recipient", "category", "service", "after", limit=_ROWS))
     subjects = denied = None
     if "recipient" in visit.said:
-        if visit.may(ReceivedSubjects.family):
+        if visit.may_list(ReceivedSubjects):
             question = visit.question(ReceivedSubjects, "recipient", "category", "service", limit=_SAMPLES)
             subjects = await visit.ask(question)
-        if visit.may(Violations.family):
+        if visit.may_list(Violations):
             denied = await visit.ask(visit.question(Violations, "recipient", "category", "service", limit=_SAMPLES))
     return visit.show(
         "received.html",
@@ -40,7 +40,7 @@ async def service(visit: Visit) -> Response:
     """Show what a service handed on, and what of its doings did not pass."""
     answer = await visit.ask(visit.question(Received, "service", "category", "recipient", "after", limit=_ROWS))
     denied = None
-    if "service" in visit.said and visit.may(Violations.family):
+    if "service" in visit.said and visit.may_list(Violations):
         denied = await visit.ask(visit.question(Violations, "service", "category", "recipient", limit=_SAMPLES))
     drawn = _sent(visit, answer.rows)
     return visit.show("received.html", answer=answer, subjects=None, denied=denied, drawn=drawn, main="service")

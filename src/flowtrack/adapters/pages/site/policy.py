@@ -45,7 +45,7 @@ class Policy:
                 help=f"did you mean {near}" if near else "the page of the policy lists all",
             )
         samples = None
-        if visit.may(Violations.family):
+        if visit.may_list(Violations):
             samples = await visit.ask(visit.question(Violations, clause=named, limit=_SAMPLES))
         return visit.show(
             "clause.html",

@@ -81,10 +81,10 @@ async def _sign_in(visit: Visit) -> Response:
 
 
 async def _purpose(visit: Visit) -> Response:
-    """Take why somebody looks at a subject: this browser keeps it until it is closed."""
+    """Take why somebody looks at a subject, or at lists that name some: this browser keeps it until it is closed."""
     form = await visit.request.form(max_files=0, max_fields=3)
     subject, why, then = (str(form.get(name, "")) for name in ("subject", "why", "then"))
-    if re.fullmatch(SUBJECT_PATTERN, subject) is None:
+    if subject and re.fullmatch(SUBJECT_PATTERN, subject) is None:
         raise QuestionError("the subject is not right", where="subject", help="it has 32 hex digits")
     if not 0 < len(why.strip()) <= WHY_MAX:
         raise QuestionError("the purpose is not right", where="why", help=f"write 1 to {WHY_MAX} characters")

@@ -110,26 +110,30 @@ class Visit:
         return made
 
     async def ask(self, question: Question[A]) -> A:
-        """Ask as whoever looks, for the purpose that was given for this subject.
+        """Ask as whoever looks, for the purpose that was given for this subject, or last for lists that name some.
 
         Raises:
             AccessError: no role of the account may ask this.
-            PurposeMissingError: the question is about a subject, and why is not known yet.
+            PurposeMissingError: the question is about subjects, and why is not known yet.
             QuestionError: the question is not right.
             StoreError: the ledger cannot answer.
         """
         if self.account is None:
             raise AccessError("who asks is not known", known=False)
         why = ""
-        if question.whom is not None:
-            why = self.purpose_for(question.whom)
+        if question.needs_purpose:
+            why = self.purpose_before if question.whom is None else self.purpose_for(question.whom)
             if not why and self.may(type(question).family):
-                raise PurposeMissingError(question.whom)
+                raise PurposeMissingError(question.whom or "")
         return await self._ask(question, self.account.asker(question, why))
 
     def may(self, family: str) -> bool:
         """Say whether whoever looks may ask questions of a family."""
         return self.account is not None and family in FAMILIES and self.account.role_for(FAMILIES[family]) is not None
+
+    def may_list(self, family: type[Question[Any]]) -> bool:
+        """Say whether a page may show samples whose rows name subjects: a role that may, and a purpose was said."""
+        return self.may(family.family) and bool(self.purpose_before)
 
     def purpose_for(self, subject: str) -> str:
         """Give why this browser's user asks about a subject; empty where it has not been said."""
@@ -184,7 +188,8 @@ class Visit:
         family = answer.about.family
         if issubclass(FAMILIES[family], PagedQuestion):
             asked = {name: value for name, value in answer.about.question.items() if name not in {"after", "limit"}}
-            return address(f"v1/{family}/export", {**asked, "format": form})
+            why = self.purpose_before if FAMILIES[family].names_subjects else None
+            return address(f"v1/{family}/export", {**asked, "format": form, "why": why})
         return address("export", {"family": family, "format": form, **answer.about.question})
 
     def instant(self, name: str) -> datetime | None:
