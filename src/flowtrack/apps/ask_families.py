@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import Parameter, Signature, getdoc
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from pydantic import BaseModel
 
 from flowtrack.apps import answer_forms as forms
 from flowtrack.apps.answer_forms import Form
@@ -21,6 +21,7 @@ from flowtrack.apps.ledger import asking, open_ledger
 from flowtrack.apps.screen import Screen
 from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import ROWS_MAX, Answer, PagedQuestion, Question
+from flowtrack.audit.following import joined, pages_of
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.row_forms import columns_of
 from flowtrack.errors import ConfigurationError
@@ -103,7 +104,7 @@ def give(ledger: Ledger, question: Question[Any], who: Asker, form: Form, path: 
     if form in {Form.CSV, Form.PARQUET}:
         _give_rows(ledger, question, who, form, path, pages=pages)
         return
-    answer = whole(list(_answers(ledger, question, who, pages=pages)))
+    answer = joined(list(_answers(ledger, question, who, pages=pages)))
     if form is Form.JSON:
         forms.write_json(path, answer)
         if answer.about.completeness.truncated:
@@ -128,34 +129,16 @@ def _give_rows(
         Screen(sys.stderr).show(*about_parts(last.about))
 
 
-def whole(answers: Sequence[Answer]) -> Answer:
-    """Give pages as one answer: that of the first, with all rows, and complete as the last says."""
-    first, last = answers[0], answers[-1]
-    if first is last:
-        return first
-    said = {name: getattr(last.about.completeness, name) for name in ("truncated", "left_out", "after")}
-    about = first.about.model_copy(update={"completeness": first.about.completeness.model_copy(update=said)})
-    packs = sorted({each for page in answers for each in page.about.versions.packs})
-    registries = sorted({each for page in answers for each in page.about.versions.registries})
-    rows: list[BaseModel] = [row for page in answers for row in page.rows]
-    return first.model_copy(update={"about": about.judged_by(packs, registries), "rows": rows})
-
-
 def _answers(ledger: Ledger, question: Question[Any], who: Asker, *, pages: bool) -> Iterator[Answer]:
     """Ask; with all pages, ask on until there is no more."""
     if pages and isinstance(question, PagedQuestion) and "limit" not in question.model_fields_set:
         question = question.model_copy(update={"limit": ROWS_MAX})
     rows = 0
     with _waiting(question.family) as told:
-        while True:
-            answer = ledger.ask(question, asker=who)
+        for answer in islice(pages_of(ledger, question, who), None if pages else 1):
             rows += len(answer.rows)
             told(rows)
             yield answer
-            after = answer.about.completeness.after
-            if not pages or not after:
-                return
-            question = question.model_copy(update={"after": after})
 
 
 @contextmanager

@@ -228,12 +228,13 @@ def _not_passed(ledger: Ledger, who: Asker) -> list[Judged]:
 
     Findings would not do: an event that overtook its consent by a moment is judged anew once the consent is known.
     """
-    from flowtrack.audit.reports.whole import whole
+    from flowtrack.audit.following import pages_of
     from flowtrack.audit.violations import Violations
 
     return [
         Judged(each.event_id, each.category, each.verdict, each.clauses, each.reasons, each.gaps)
-        for each in whole(ledger, Violations(), who, rows_max=sys.maxsize).rows
+        for page in pages_of(ledger, Violations(limit=ROWS_MAX), who)
+        for each in page.rows
     ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from flowtrack.audit.family import ROWS_MAX, Answer, PagedQuestion
+from flowtrack.audit.following import joined, pages_of
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.roles import Asker
-from flowtrack.domain.model import Contract
 
 A = TypeVar("A", bound=Answer)
 
@@ -29,11 +29,10 @@ def whole(ledger: Ledger, question: PagedQuestion[A], asker: Asker, *, rows_max:
         StoreError: the ledger does not answer.
     """
     limited = question.model_copy(update={"limit": min(ROWS_MAX, rows_max)})
-    first = last = ledger.ask(limited, asker=asker)
-    rows: list[Contract] = list(first.rows)
-    while last.about.completeness.after and len(rows) < rows_max:
-        last = ledger.ask(limited.model_copy(update={"after": last.about.completeness.after}), asker=asker)
-        rows.extend(last.rows)
-    said: dict[str, Any] = {name: getattr(last.about.completeness, name) for name in ("truncated", "left_out", "after")}
-    about = first.about.model_copy(update={"completeness": first.about.completeness.model_copy(update=said)})
-    return first.model_copy(update={"about": about, "rows": rows})
+    pages, rows = [], 0
+    for page in pages_of(ledger, limited, asker):
+        pages.append(page)
+        rows += len(page.rows)
+        if rows >= rows_max:
+            break
+    return joined(pages)
