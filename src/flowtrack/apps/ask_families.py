@@ -78,8 +78,9 @@ def command_of(family: type[Question[Any]]) -> Callable[..., None]:
 
 
 def extras_of(family: type[Question[Any]]) -> list[Parameter]:
-    """Give the options that questions about a subject have, and those that come in pages."""
-    found = [_option("why", _WHY, "")] if "subject" in family.model_fields else []
+    """Give the options that questions have which touch subjects, and those that come in pages."""
+    shows_subjects = family.names_subjects or "subject" in family.model_fields
+    found = [_option("why", _WHY, "")] if shows_subjects else []
     return [*found, _option("all", _ALL, default=False)] if issubclass(family, PagedQuestion) else found
 
 
