@@ -12,6 +12,7 @@ from flowtrack.adapters.http.server import LoopbackServer
 from flowtrack.adapters.http.service import build_app
 from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import PagedQuestion
+from flowtrack.audit.following import joined, pages_of
 from flowtrack.audit.violations import Violations
 from flowtrack.errors import QuestionError
 from flowtrack.testing.ledger import MemoryLedger
@@ -58,6 +59,16 @@ def test_pages_add_up_to_the_whole(both: Both) -> None:
             break
     assert found == whole.rows
     assert len(ids) == 1
+
+
+def test_pages_joined_are_the_whole(both: Both) -> None:
+    """Pages put together as one answer have all rows and versions of the whole, and leave nothing out."""
+    written_day(both.store)
+    whole = both.ledger.ask(Violations(limit=10_000), asker=ASKER)
+    made = joined(list(pages_of(both.ledger, Violations(limit=7), ASKER)))
+    assert made.rows == whole.rows
+    assert made.about.versions == whole.about.versions
+    assert made.about.completeness == whole.about.completeness
 
 
 def test_a_cursor_serves_its_own_question_only(both: Both) -> None:
