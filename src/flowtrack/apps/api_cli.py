@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-_DATA_DIR = Path(".flowtrack")
+from flowtrack.apps.directory import DEFAULT
+from flowtrack.apps.options import DataDir, Json
 
 app = typer.Typer(help="The HTTP API and the pages for auditors.")
-
-DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -20,7 +17,7 @@ def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="Interface to listen on; beyond the loopback it takes TLS.")] = "",
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port to listen on.")] = None,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
 ) -> None:
     """Answer auditors over HTTP, until SIGTERM or Ctrl-C; settings come from FLOWTRACK_API__… variables."""
     if context.invoked_subcommand is not None:
@@ -37,7 +34,7 @@ def token(
     ],
     who: Annotated[str, typer.Option(help="The account that it is for; never a person's name.")],
     days: Annotated[int, typer.Option(min=1, help="It expires after so many days.")] = 90,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
 ) -> None:
     """Make a token, and show it this once; only its hash is kept."""
     from flowtrack.apps.api_tokens import make
@@ -46,7 +43,7 @@ def token(
 
 
 @app.command()
-def tokens(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
+def tokens(data_dir: DataDir = DEFAULT, json: Json = False) -> None:
     """List the tokens: whose they are, and until when."""
     from flowtrack.apps.api_tokens import show
 
@@ -56,7 +53,7 @@ def tokens(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
 @app.command()
 def revoke(
     token_id: Annotated[str, typer.Argument(help="The id of the token, as `flowtrack api tokens` lists it.")],
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
 ) -> None:
     """Take a token out: it ends at once, and so do sessions that were begun with it."""
     from flowtrack.apps.api_tokens import revoke as run

@@ -6,11 +6,13 @@ Light to import: families are loaded when one is asked for, the work is in `flow
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
+
+from flowtrack.apps.directory import DEFAULT
+from flowtrack.apps.options import DataDir, Json
 
 
 class Families(TyperGroup):
@@ -38,13 +40,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_DATA_DIR = Path(".flowtrack")
-DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
-
 
 @app.command()
-def orphans(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
+def orphans(data_dir: DataDir = DEFAULT, json: Json = False) -> None:
     """Show what the ledger refers to and does not have; ends with 1 when there is something."""
     from flowtrack.apps.asking import orphans as run
 

@@ -18,6 +18,7 @@ from flowtrack.apps.answer_tables import about_parts, left_out, parts_of
 from flowtrack.apps.ask_fields import parameters_of
 from flowtrack.apps.directory import DEFAULT
 from flowtrack.apps.ledger import asking, open_ledger
+from flowtrack.apps.options import DataDir
 from flowtrack.apps.screen import Screen
 from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import ROWS_MAX, Answer, PagedQuestion, Question
@@ -29,7 +30,6 @@ from flowtrack.errors import ConfigurationError
 if TYPE_CHECKING:
     from flowtrack.audit.ledger import Ledger
 
-_DATA_DIR = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
 _WHY = Annotated[
     str, typer.Option(help="What the question is for, e.g. the number of a case: the log of questions keeps it.")
 ]
@@ -48,7 +48,7 @@ def _option(name: str, annotation: object, default: object) -> Parameter:
 
 
 SHARED: Final = [
-    _option("data_dir", _DATA_DIR, DEFAULT),
+    _option("data_dir", DataDir, DEFAULT),
     _option("json", _JSON, default=False),
     _option("csv", _CSV, default=False),
     _option("parquet", _PARQUET, default=None),

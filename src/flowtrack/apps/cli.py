@@ -14,8 +14,10 @@ import typer
 from flowtrack.apps.api_cli import app as api
 from flowtrack.apps.ask_cli import app as ask
 from flowtrack.apps.check_cli import check
+from flowtrack.apps.directory import DEFAULT
 from flowtrack.apps.export_cli import app as export
 from flowtrack.apps.ledger_cli import app as ledger
+from flowtrack.apps.options import DataDir, Json
 from flowtrack.apps.policy_cli import app as policy
 from flowtrack.apps.registry_cli import app as registry_app
 from flowtrack.apps.reports_cli import app as report_app
@@ -25,7 +27,6 @@ from flowtrack.errors import FlowtrackError, PackError
 
 EXIT_ERROR = 2
 """Exit status where Flowtrack cannot do what it was asked for."""
-_DATA_DIR = Path(".flowtrack")
 _PORT = 8470
 
 app = typer.Typer(
@@ -52,13 +53,10 @@ app.add_typer(export, name="export")
 app.add_typer(api, name="api")
 app.command("check")(check)
 
-DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
-
 
 @app.command()
 def up(
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     port: Annotated[int, typer.Option(help="Port of the ledger service on this machine.")] = _PORT,
     api_port: Annotated[int | None, typer.Option(help="Port of the API and the pages for auditors.")] = None,
     registry: Annotated[list[Path] | None, typer.Option(help="Registry to publish (YAML or JSON).")] = None,
@@ -134,7 +132,7 @@ def pseudonym(
 @app.command()
 def emit(
     file: Annotated[Path, typer.Argument(help="Events and consent records, a JSON document each line.")],
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     json: Json = False,
 ) -> None:
     """Publish a file of events and consent records."""
@@ -151,7 +149,7 @@ def trace(
     why: Annotated[
         str, typer.Option(help="What it is for, e.g. the number of a case: the log of questions keeps it.")
     ] = "",
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="The steps as CSV.")] = False,
     output: Annotated[
@@ -174,7 +172,7 @@ def trace(
 
 
 @app.command()
-def reconcile(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
+def reconcile(data_dir: DataDir = DEFAULT, json: Json = False) -> None:
     """Show whether the books balance: offsets read = decisions + dead letters = rows of the ledger."""
     from flowtrack.apps.questions import show_books
 
@@ -184,7 +182,7 @@ def reconcile(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
 @deadletters.command(name="list")
 def list_deadletters(
     limit: Annotated[int, typer.Option(min=1, help="Show at most so many, the newest.")] = 50,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     json: Json = False,
 ) -> None:
     """List messages that could not be taken: where they stood and why, never what they held."""

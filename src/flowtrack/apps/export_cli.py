@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
+from flowtrack.apps.directory import DEFAULT
+from flowtrack.apps.options import DataDir
+
 app = typer.Typer(help="What happened to one subject's data, in the terms of other tools.", no_args_is_help=True)
 
-_DATA_DIR = Path(".flowtrack")
 _Subject = Annotated[str, typer.Argument(help="Pseudonym, 32 hex digits (see `flowtrack pseudonym`).")]
 _AsOf = Annotated[str, typer.Option(help="What had happened by this instant (ISO 8601 with zone).")]
 _KnownAt = Annotated[str, typer.Option(help="What was known at this instant (ISO 8601 with zone).")]
 _Why = Annotated[str, typer.Option(help="What it is for, e.g. a case: the log of questions keeps it.")]
 _Output = Annotated[Path | None, typer.Option(help="Into this file instead of standard output.")]
-_DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
 
 
 @app.command()
@@ -25,7 +26,7 @@ def openlineage(
     known_at: _KnownAt = "",
     why: _Why = "",
     output: _Output = None,
-    data_dir: _DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
 ) -> None:
     """Give the flows as OpenLineage run events, a JSON document each line; no event names the subject."""
     from flowtrack.apps.exporting import as_openlineage, export
@@ -40,7 +41,7 @@ def prov(
     known_at: _KnownAt = "",
     why: _Why = "",
     output: _Output = None,
-    data_dir: _DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
 ) -> None:
     """Give the flows as W3C PROV-JSON: events as activities, data at a place as entities, who answers as agents."""
     from flowtrack.apps.exporting import as_prov, export
@@ -56,7 +57,7 @@ def dpv(
     known_at: _KnownAt = "",
     why: _Why = "",
     output: _Output = None,
-    data_dir: _DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
 ) -> None:
     """Give the consent records in the Data Privacy Vocabulary (JSON-LD), in the shape of ISO/IEC TS 27560."""
     from flowtrack.apps.exporting import as_dpv, export

@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
+from flowtrack.apps.directory import DEFAULT
+from flowtrack.apps.options import DataDir, Json
+
 app = typer.Typer(help="Look after the ledger: erase, keep, copy.", no_args_is_help=True)
 hold_app = typer.Typer(help="Legal holds.", no_args_is_help=True)
 retention_app = typer.Typer(help="What is kept for how long.", no_args_is_help=True)
 app.add_typer(hold_app, name="hold")
 app.add_typer(retention_app, name="retention")
 
-_DATA_DIR = Path(".flowtrack")
 _WAIT_S = 120.0
 
-DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
 Policy = Annotated[Path, typer.Option(help="Retention policy, YAML or JSON.")]
 Why = Annotated[str, typer.Option(help="Why, for the record; nothing personal.")]
 
@@ -28,7 +28,7 @@ def erase(
     subjects: Annotated[list[str], typer.Argument(help="Pseudonyms, 32 hex digits each.")],
     reason: Why,
     now: Annotated[bool, typer.Option("--now", help="Clean up at once, and prove that the bytes are gone.")] = False,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     json: Json = False,
 ) -> None:
     """Erase subjects: out of every answer at once, off the disk with the next clean-up."""
@@ -52,7 +52,7 @@ def erase(
 
 
 @app.command()
-def erasures(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
+def erasures(data_dir: DataDir = DEFAULT, json: Json = False) -> None:
     """List erasures with their proofs."""
     from flowtrack.apps.ledger_keeping import erasures_table, open_keeper, show
 
@@ -64,7 +64,7 @@ def erasures(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
 @app.command()
 def vacuum(
     wait_s: Annotated[float, typer.Option(min=0, max=600, help="Wait so long for old parts to be deleted.")] = _WAIT_S,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     json: Json = False,
 ) -> None:
     """Clean up after erasures and retention; ends with 1 when an erasure is past its bound."""
@@ -85,7 +85,7 @@ def add(
     service: Annotated[str | None, typer.Option(help="Rows of this service.")] = None,
     since: Annotated[str | None, typer.Option(help="What happened since then (ISO 8601 with zone).")] = None,
     until: Annotated[str | None, typer.Option(help="What happened before then (ISO 8601 with zone).")] = None,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     json: Json = False,
 ) -> None:
     """Keep rows from retention and erasure; what is given together holds together."""
@@ -106,7 +106,7 @@ def add(
 
 
 @hold_app.command(name="list")
-def list_holds(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
+def list_holds(data_dir: DataDir = DEFAULT, json: Json = False) -> None:
     """List every hold there ever was."""
     from flowtrack.apps.ledger_keeping import holds_table, open_keeper, show
 
@@ -119,7 +119,7 @@ def list_holds(data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
 def release(
     hold: Annotated[str, typer.Argument(help="Its id.")],
     reason: Why,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     json: Json = False,
 ) -> None:
     """Release a hold; what it alone kept goes with the next retention and clean-up."""
@@ -132,7 +132,7 @@ def release(
 
 
 @retention_app.command(name="show")
-def show_retention(policy: Policy, data_dir: DataDir = _DATA_DIR, json: Json = False) -> None:
+def show_retention(policy: Policy, data_dir: DataDir = DEFAULT, json: Json = False) -> None:
     """Show what a policy no longer keeps; nothing goes."""
     _retain(policy, data_dir, dry_run=True, as_json=json)
 
@@ -141,7 +141,7 @@ def show_retention(policy: Policy, data_dir: DataDir = _DATA_DIR, json: Json = F
 def apply(
     policy: Policy,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     json: Json = False,
 ) -> None:
     """Let go what a policy no longer keeps; its numbers stay."""
@@ -161,7 +161,7 @@ def _retain(policy: Path, data_dir: Path, *, dry_run: bool, as_json: bool) -> No
 
 @app.command()
 def backup(
-    target: Annotated[Path, typer.Argument(help="A new folder.")], data_dir: DataDir = _DATA_DIR, json: Json = False
+    target: Annotated[Path, typer.Argument(help="A new folder.")], data_dir: DataDir = DEFAULT, json: Json = False
 ) -> None:
     """Copy the embedded store into a new folder, also while it runs, and prove that it can be put back."""
     from flowtrack.apps.ledger import asker
@@ -184,7 +184,7 @@ def restore(
     erasures: Annotated[
         Path | None, typer.Option(help="Erasures since, as `flowtrack ledger erasures --json` gave them.")
     ] = None,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     json: Json = False,
 ) -> None:
     """Put a backup back into a data directory that has no ledger."""
@@ -209,7 +209,7 @@ def export(  # noqa: PLR0913, PLR0917 - typer makes an option of each
     as_of: Annotated[str | None, typer.Option(help="What had happened by this instant.")] = None,
     known_at: Annotated[str | None, typer.Option(help="What was known at this instant.")] = None,
     with_subjects: Annotated[bool, typer.Option("--with-subjects", help="With pseudonyms; else without.")] = False,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     json: Json = False,
 ) -> None:
     """Write rows of the ledger as Parquet, a file a month, with a manifest."""

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from flowtrack.apps.directory import DEFAULT
+from flowtrack.apps.options import DataDir
+
 app = typer.Typer(help="Policy packs: rules, clauses and cases.", no_args_is_help=True)
 
-_DATA_DIR = Path(".flowtrack")
-DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
 PackOption = Annotated[Path | None, typer.Option("--pack", help="Folder of a pack; without it the default pack.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 
@@ -74,7 +75,7 @@ def whatif(
     fail_above: Annotated[
         list[str] | None, typer.Option(help="Flows that may change, KIND=NUMBER or KIND=SHARE%.")
     ] = None,
-    data_dir: DataDir = _DATA_DIR,
+    data_dir: DataDir = DEFAULT,
     json: JsonOption = False,
 ) -> None:
     """Judge what the ledger holds by another pack; ends with 1 above a limit, 2 when something cannot be judged."""

@@ -18,6 +18,7 @@ from flowtrack.apps.ask_fields import option_of, parameters_of
 from flowtrack.apps.directory import DEFAULT
 from flowtrack.apps.ledger import asker, open_ledger
 from flowtrack.apps.ledger_packs import packs_of
+from flowtrack.apps.options import DataDir
 from flowtrack.apps.reports_settings import ReportSettings
 from flowtrack.apps.settings import read
 from flowtrack.audit.reports.ordering import Bench, Order
@@ -32,13 +33,12 @@ _WHY = Annotated[
     str, typer.Option(help="What the report is for, e.g. the number of a case: it says so, and so does the log.")
 ]
 _LANG = Annotated[Language, typer.Option(help="Language of the HTML; the JSON holds both.")]
-_DATA_DIR = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
 _JSON = Annotated[bool, typer.Option("--json", help="The report as JSON instead of HTML.")]
 _OUTPUT = Annotated[Path | None, typer.Option(help="Into this file instead of standard output.")]
 SHARED: Final = [
     Parameter("why", Parameter.KEYWORD_ONLY, annotation=_WHY, default=""),
     Parameter("lang", Parameter.KEYWORD_ONLY, annotation=_LANG, default=Language.EN),
-    Parameter("data_dir", Parameter.KEYWORD_ONLY, annotation=_DATA_DIR, default=DEFAULT),
+    Parameter("data_dir", Parameter.KEYWORD_ONLY, annotation=DataDir, default=DEFAULT),
     Parameter("json", Parameter.KEYWORD_ONLY, annotation=_JSON, default=False),
     Parameter("output", Parameter.KEYWORD_ONLY, annotation=_OUTPUT, default=None),
 ]

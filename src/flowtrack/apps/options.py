@@ -1,0 +1,12 @@
+"""Options that commands share; light to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataDir = Annotated[Path, typer.Option(help="Data directory of an embedded Flowtrack.", envvar="FLOWTRACK_DATA_DIR")]
+"""By default `apps.directory.DEFAULT`."""
+Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
