@@ -17,7 +17,7 @@ from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overview import Overview
-from flowtrack.audit.questions import Books, Coverage
+from flowtrack.audit.questions import Books
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.names import Kind, Verdict, worst
 from flowtrack.testing.ledger import MemoryLedger
@@ -26,6 +26,7 @@ from flowtrack.tracking.ledger import LedgerStore
 from flowtrack.tracking.rows import COLUMNS, FLOWS, JUDGEMENTS, block_of, flow_rows, judgement_row
 from tests.ledger.amending import Messages, Pipeline, changes, cut
 from tests.ledger.conftest import ASKER, clock
+from tests.ledger.counting import rules_hit
 from tests.ledger.day import CATEGORIES, PACK, START, START_MS, category, decision, record, subject_of
 from tests.policy import world
 
@@ -212,7 +213,7 @@ def told(model: Model, question: Question) -> dict[str, Any]:
 def asked(ledger: Ledger, question: Question) -> dict[str, Any]:
     """What a ledger answers, in the model's words."""
     times = {"as_of": question.as_of, "known_at": question.known_at}
-    overview, coverage = ledger.ask(Overview(**times), asker=ASKER), ledger.coverage(Coverage(**times))
+    overview = ledger.ask(Overview(**times), asker=ASKER)
     trails = {}
     for number in range(3):
         subject = subject_of(number)
@@ -234,7 +235,7 @@ def asked(ledger: Ledger, question: Question) -> dict[str, Any]:
         "kinds": {(each.kind, each.verdict): each.events for each in overview.by_kind},
         "categories": {(each.category, each.verdict): each.flows for each in overview.by_category},
         "parties": {each.recipient: (each.flows, each.denied) for each in overview.parties},
-        "coverage": {(each.pack, each.rule, each.verdict): each.flows for each in coverage.rules},
+        "coverage": rules_hit(ledger, **times),
         "events": overview.events,
         "flows": overview.flows,
     }
@@ -300,6 +301,6 @@ def answered(pipeline: Pipeline, question: Question) -> list[Any]:
     ledger, times = pipeline.store, {"as_of": question.as_of, "known_at": question.known_at}
     assert isinstance(ledger, MemoryLedger)
     trails = [ledger.ask(Trail(subject=subject, **times), asker=ASKER) for subject in world.SUBJECTS]
-    counted = [ledger.ask(Overview(**times), asker=ASKER), ledger.coverage(Coverage(**times))]
-    left_out = {"about", "completeness"}
-    return [each.model_dump(exclude=left_out) for each in (*trails, *counted)]
+    overview = ledger.ask(Overview(**times), asker=ASKER)
+    said = [each.model_dump(exclude={"about", "completeness"}) for each in (*trails, overview)]
+    return [*said, rules_hit(ledger, **times)]

@@ -12,13 +12,14 @@ from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overview import Overview
-from flowtrack.audit.questions import Books, Coverage, DeadLetterList
+from flowtrack.audit.questions import Books, DeadLetterList
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.names import Verdict
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.rows import CONSENTS, FLOWS, block_of, flow_rows
 from tests.ledger.conftest import ASKER, Both, clock
+from tests.ledger.counting import rules_hit
 from tests.ledger.day import START, START_MS, a_day, category, consent, decision, record, situation, subject_of
 
 SUBJECT = subject_of(1)
@@ -34,8 +35,8 @@ def answers(ledger: Ledger) -> dict[str, object]:
         "overview then": ledger.ask(Overview(as_of=noon, known_at=known), asker=ASKER),
         "alerts": ledger.ask(Alerts(), asker=ASKER),
         "open alerts": ledger.ask(Alerts(state="open"), asker=ASKER),
-        "coverage": ledger.coverage(Coverage()),
-        "coverage then": ledger.coverage(Coverage(as_of=noon)),
+        "coverage": rules_hit(ledger),
+        "coverage then": rules_hit(ledger, as_of=noon),
         "books": ledger.books(Books()),
         "two holes": ledger.books(Books(holes_max=2)),
         "dead letters": ledger.dead_letters(DeadLetterList()),

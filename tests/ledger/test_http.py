@@ -12,15 +12,16 @@ from flowtrack.adapters.http.client import LedgerClient
 from flowtrack.adapters.http.server import LoopbackServer
 from flowtrack.adapters.http.service import build_app
 from flowtrack.audit.alerts import Alerts
-from flowtrack.audit.answers import CoverageAnswer
+from flowtrack.audit.groups import OrphansAnswer
 from flowtrack.audit.overview import Overview
-from flowtrack.audit.questions import Books, Coverage, DeadLetterList
+from flowtrack.audit.questions import Books, DeadLetterList, Orphans
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.consent import ConsentRecord
 from flowtrack.errors import RuntimeStateError, StoreError
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
 from tests.ledger.conftest import ASKER, clock
+from tests.ledger.counting import rules_hit
 from tests.ledger.day import START, a_day, subject_of
 
 SUBJECT = subject_of(2)
@@ -29,7 +30,7 @@ SUBJECT = subject_of(2)
 class BrokenLedger(MemoryLedger):
     """A ledger whose store is away."""
 
-    def coverage(self, question: Coverage) -> CoverageAnswer:  # noqa: ARG002 - the protocol's
+    def orphans(self, question: Orphans) -> OrphansAnswer:  # noqa: ARG002 - the protocol's
         """Fail."""
         raise StoreError("the store does not answer", where="here", help="start it")
 
@@ -64,7 +65,8 @@ def test_answers_come_over_http_as_they_are(ledger: MemoryLedger, url: str) -> N
         assert client.ask(Overview(as_of=START), asker=ASKER) == ledger.ask(Overview(as_of=START), asker=ASKER)
         assert client.ask(Overview(), asker=ASKER) == ledger.ask(Overview(), asker=ASKER)
         assert client.ask(Alerts(state="open"), asker=ASKER) == ledger.ask(Alerts(state="open"), asker=ASKER)
-        assert client.coverage(Coverage()) == ledger.coverage(Coverage())
+        assert rules_hit(client) == rules_hit(ledger)
+        assert client.orphans(Orphans()) == ledger.orphans(Orphans())
         assert client.books(Books(holes_max=3)) == ledger.books(Books(holes_max=3))
         assert client.dead_letters(DeadLetterList(limit=2)) == ledger.dead_letters(DeadLetterList(limit=2))
         assert list(client.consents_all()) == list(ledger.consents_all())
@@ -86,7 +88,7 @@ def test_a_wrong_question_is_refused_without_its_value(url: str) -> None:
     assert answer.status_code == 400
     assert "subject" in answer.json()["error"]
     assert "jane" not in answer.text
-    assert httpx.get(f"{url}/coverage", params={"as_of": "yesterday"}).status_code == 422
+    assert httpx.post(f"{url}/situations", json={"known_at": "yesterday"}).status_code == 422
 
 
 def test_only_requests_for_this_machine_are_answered(url: str) -> None:
@@ -116,7 +118,7 @@ def test_an_error_of_the_store_reaches_who_asked() -> None:
     LedgerWriter(ledger, "run").process(a_day(60))
     with LoopbackServer(build_app(ledger), 0) as server, LedgerClient(server.url) as client:
         with pytest.raises(StoreError, match="does not answer") as refused:
-            client.coverage(Coverage())
+            client.orphans(Orphans())
         with pytest.raises(StoreError):
             list(client.consents_all())
     assert (refused.value.where, refused.value.help) == ("here", "start it")

@@ -19,22 +19,6 @@ class CompleteUpTo(Contract):
     """Decisions written and not yet in the ledger; None where whoever answers does not know."""
 
 
-class RuleHits(Contract):
-    """How often a rule of a pack decided, and with what outcome."""
-
-    pack: str
-    rule: str
-    verdict: str
-    flows: int
-
-
-class CoverageAnswer(Contract):
-    """Rules that decided; one that never did is not listed."""
-
-    rules: list[RuleHits]
-    completeness: CompleteUpTo
-
-
 class Range(Contract):
     """Offsets from `first` to `last`, both included."""
 

@@ -7,7 +7,6 @@ from typing import Protocol, TypeVar
 
 from flowtrack.audit.answers import (
     BooksAnswer,
-    CoverageAnswer,
     DeadLetterAnswer,
     Document,
 )
@@ -20,7 +19,6 @@ from flowtrack.audit.groups import (
 )
 from flowtrack.audit.questions import (
     Books,
-    Coverage,
     DeadLetterList,
     Orphans,
     Shapes,
@@ -48,10 +46,6 @@ class Asks(Protocol):
 
 class Ledger(Asks, Protocol):
     """Answers questions; each method raises StoreError when it cannot, and never answers in part without saying so."""
-
-    def coverage(self, question: Coverage) -> CoverageAnswer:
-        """Give how often each rule decided."""
-        ...
 
     def situations_met(self, question: Situations) -> SituationsAnswer:
         """Give the situations of a period, and how often each was met where."""

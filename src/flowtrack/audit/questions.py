@@ -23,10 +23,6 @@ class TwoTimes(Contract):
     """Only what the ledger had recorded by this instant."""
 
 
-class Coverage(TwoTimes):
-    """How often each rule decided."""
-
-
 class Period(Contract):
     """What happened between two instants, as far as it was known at a third."""
 

@@ -10,15 +10,13 @@ from typing import Any
 from flowtrack.audit.answers import (
     BooksAnswer,
     CompleteUpTo,
-    CoverageAnswer,
     DeadLetterAnswer,
     Document,
     PartitionBooks,
     Range,
-    RuleHits,
     ranges,
 )
-from flowtrack.audit.questions import Books, Coverage, DeadLetterList, TwoTimes
+from flowtrack.audit.questions import Books, DeadLetterList, TwoTimes
 from flowtrack.domain.consent import CONSENT_TYPE, ConsentData, ConsentRecord
 from flowtrack.domain.decision import DeadLetter
 from flowtrack.domain.instants import from_us, instant_us
@@ -49,17 +47,6 @@ class MemoryLedger(MemoryAmendments, MemoryGroups, MemoryAsking):
         self.audit_log: list[Asked] = []
 
     # ------------------------------------------------------------------------------------------- as auditors' ledger
-
-    def coverage(self, question: Coverage) -> CoverageAnswer:
-        """Give how often each rule decided."""
-        judgements = self._judgements()
-        hits = Counter(
-            (row["pack"], rule, row["verdict"])
-            for row in self._flows(question)
-            for rule in judgements.get((row["pack"], row["situation"]), {"rules": []})["rules"]
-        )
-        rules = [RuleHits(pack=p, rule=r, verdict=v, flows=n) for (p, r, v), n in sorted(hits.items())]
-        return CoverageAnswer(rules=rules, completeness=self._completeness())
 
     def books(self, question: Books) -> BooksAnswer:
         """Give what the ledger holds of each source partition."""

@@ -13,13 +13,11 @@ from flowtrack.adapters.clickhouse.asking import ask
 from flowtrack.adapters.clickhouse.books import books
 from flowtrack.adapters.clickhouse.completeness import completeness
 from flowtrack.adapters.clickhouse.orphans import orphans
-from flowtrack.adapters.clickhouse.overview import coverage
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.whatif import shapes, situations, touched
 from flowtrack.audit.answers import (
     BooksAnswer,
     CompleteUpTo,
-    CoverageAnswer,
     DeadLetterAnswer,
     Document,
 )
@@ -32,7 +30,6 @@ from flowtrack.audit.groups import (
 )
 from flowtrack.audit.questions import (
     Books,
-    Coverage,
     DeadLetterList,
     Orphans,
     Shapes,
@@ -70,10 +67,6 @@ class ClickHouseLedger:
     def ask(self, question: Question[A], *, asker: Asker) -> A:
         """Answer a question of any family; one about a subject is written down before."""
         return ask(self._store, question, asker, self._clock(), None if self._lag is None else self._lag())
-
-    def coverage(self, question: Coverage) -> CoverageAnswer:
-        """Give how often each rule decided."""
-        return coverage(self._store, question, self._completeness())
 
     def situations_met(self, question: Situations) -> SituationsAnswer:
         """Give the situations of a period, and how often each was met where."""

@@ -8,7 +8,6 @@ from typing import Any, Final
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import filters_of, standing
 from flowtrack.adapters.clickhouse.times import Times, times_of
-from flowtrack.audit.answers import CompleteUpTo, CoverageAnswer, RuleHits
 from flowtrack.audit.family import About
 from flowtrack.audit.overview import (
     FILTERS,
@@ -22,7 +21,6 @@ from flowtrack.audit.overview import (
     ServiceCount,
     Stream,
 )
-from flowtrack.audit.questions import Coverage
 
 _BY_DAY = "SELECT day, kind, verdict, flows FROM ({standing}) ORDER BY day, kind, verdict"
 _BY_CATEGORY = "SELECT category, verdict, flows FROM ({standing}) ORDER BY category, verdict"
@@ -88,16 +86,6 @@ SELECT its_kind, verdict, count() FROM
     HAVING sum(sign) > 0
 )
 GROUP BY its_kind, verdict SETTINGS optimize_aggregation_in_order = 1"""
-
-_COVERAGE: Final = """
-SELECT f.pack AS pack, rule, f.verdict AS verdict, sum(f.flows) AS hits
-FROM ({standing}) AS f
-INNER JOIN
-(
-    SELECT pack, situation, rules FROM judgements ORDER BY defined DESC LIMIT 1 BY pack, situation
-) AS j ON f.pack = j.pack AND f.situation = j.situation
-ARRAY JOIN j.rules AS rule
-GROUP BY pack, rule, verdict ORDER BY pack, rule, verdict"""
 
 
 def overview(store: Store, question: Overview, about: About) -> OverviewAnswer:
@@ -174,15 +162,4 @@ def _events(store: Store, times: Times) -> Counter[tuple[str, str]]:
             for kind, *by_verdict in rows
             for verdict, events in zip(_WORSE, by_verdict, strict=True)
         }
-    )
-
-
-def coverage(store: Store, question: Coverage, completeness: CompleteUpTo) -> CoverageAnswer:
-    """Count how often each rule decided."""
-    times = times_of(question)
-    statement = _COVERAGE.replace("{standing}", standing("pack, situation, verdict", times))
-    hits = store.rows(statement, **times.parameters)
-    return CoverageAnswer(
-        rules=[RuleHits(pack=pack, rule=rule, verdict=verdict, flows=flows) for pack, rule, verdict, flows in hits],
-        completeness=completeness,
     )

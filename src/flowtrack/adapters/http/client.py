@@ -14,7 +14,6 @@ from flowtrack.adapters.http.many import RowsAsked
 from flowtrack.adapters.http.settings import ABOUT_HEADER, ROWS_HEADER
 from flowtrack.audit.answers import (
     BooksAnswer,
-    CoverageAnswer,
     DeadLetterAnswer,
     Document,
 )
@@ -28,7 +27,6 @@ from flowtrack.audit.groups import (
 )
 from flowtrack.audit.questions import (
     Books,
-    Coverage,
     DeadLetterList,
     Orphans,
     Shapes,
@@ -102,10 +100,6 @@ class LedgerClient:
             yield from response.iter_raw(_PIECE_BYTES)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
-
-    def coverage(self, question: Coverage) -> CoverageAnswer:
-        """Give how often each rule decided."""
-        return self._ask("/coverage", question, CoverageAnswer)
 
     def situations_met(self, question: Situations) -> SituationsAnswer:
         """Give the situations of a period, and how often each was met where."""

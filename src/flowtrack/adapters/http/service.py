@@ -14,14 +14,12 @@ from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from pydantic import AwareDatetime
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from flowtrack.adapters.http.many import Many, add_families, add_streams
 from flowtrack.adapters.http.settings import HOST
 from flowtrack.audit.answers import (
     BooksAnswer,
-    CoverageAnswer,
     DeadLetterAnswer,
     Document,
 )
@@ -34,7 +32,6 @@ from flowtrack.audit.groups import (
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.questions import (
     Books,
-    Coverage,
     DeadLetterList,
     Orphans,
     Shapes,
@@ -46,8 +43,6 @@ from flowtrack.errors import FlowtrackError, QuestionError
 _BAD_QUESTION = 400
 _UNAVAILABLE = 503
 _UNPROCESSABLE = 422
-
-Instant = Annotated[AwareDatetime | None, Query()]
 
 
 def build_app(
@@ -95,10 +90,6 @@ def _add_health(app: FastAPI, reason: Callable[[], str], metrics: CollectorRegis
 
 
 def _add_questions(app: FastAPI, ledger: Ledger) -> None:
-    @app.get("/coverage")
-    def coverage(as_of: Instant = None, known_at: Instant = None) -> CoverageAnswer:
-        return ledger.coverage(Coverage(as_of=as_of, known_at=known_at))
-
     @app.get("/books")
     def books(holes_max: Annotated[int, Query(ge=0, le=100_000)] = 100) -> BooksAnswer:
         return ledger.books(Books(holes_max=holes_max))
