@@ -11,6 +11,7 @@ from pydantic import AwareDatetime
 
 from flowtrack.audit.family import Answer, PagedQuestion
 from flowtrack.audit.roles import EXAMINERS, Role
+from flowtrack.audit.trail import facts_of, particulars_of
 from flowtrack.domain.model import Contract, Identifier, Name, Subject
 
 
@@ -84,3 +85,23 @@ class Access(PagedQuestion[AccessAnswer]):
     def whom(self) -> str | None:
         """The subject that it is about, where it is about one."""
         return self.subject
+
+
+def actor_of(facts: str, particulars: str) -> dict[str, str]:
+    """Give who used the data and on what ground, by the names of `StaffUse`, from what the event said.
+
+    Args:
+        facts: as the ledger keeps it (`audit.trail.facts_of`).
+        particulars: likewise.
+    """
+    said, alone = facts_of(facts), particulars_of(particulars)
+    given = {
+        "actor": alone.actor_id,
+        "actor_type": said.actor_type,
+        "role": said.actor_role,
+        "task": alone.actor_task,
+        "session": alone.actor_session,
+        "agreement": alone.actor_agreement,
+        "reference": alone.reference,
+    }
+    return {name: value or "" for name, value in given.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import timedelta
 
-from flowtrack.audit.access import Access, AccessAnswer, StaffCount, StaffUse
+from flowtrack.audit.access import Access, AccessAnswer, StaffCount, StaffUse, actor_of
 from flowtrack.audit.categories import under
 from flowtrack.audit.cursors import cursor_of, key_of
 from flowtrack.audit.family import About
@@ -63,20 +63,13 @@ def access(view: View, question: Access, about: About) -> AccessAnswer:
 
 
 def _use(view: View, row: Row) -> StaffUse:
-    facts, particulars = facts_of(row["facts"]), particulars_of(row["particulars"])
     judgement = view.judgements()[row["pack"], row["situation"]]
     copied = ("subject", "event_id", "service", "category", "purpose", "verdict", "pack", "revision")
     return StaffUse(
         **{name: row[name] for name in copied},
         happened_at=from_us(row["happened_at"]),
         recorded_at=from_us(row["recorded_at"] * 1000),
-        actor=particulars.actor_id or "",
-        actor_type=facts.actor_type or "",
-        role=facts.actor_role or "",
-        task=particulars.actor_task or "",
-        session=particulars.actor_session or "",
-        agreement=particulars.actor_agreement or "",
-        reference=particulars.reference or "",
+        **actor_of(row["facts"], row["particulars"]),
         clauses=judgement["clauses"],
         reasons=judgement["reasons"],
     )

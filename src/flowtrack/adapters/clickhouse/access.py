@@ -7,10 +7,9 @@ from typing import Any, Final
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import filters_of
 from flowtrack.adapters.clickhouse.times import Times, times_of
-from flowtrack.audit.access import Access, AccessAnswer, StaffCount, StaffUse
+from flowtrack.audit.access import Access, AccessAnswer, StaffCount, StaffUse, actor_of
 from flowtrack.audit.cursors import cursor_of, key_of
 from flowtrack.audit.family import About
-from flowtrack.audit.trail import facts_of, particulars_of
 from flowtrack.domain.instants import from_us
 
 _COLUMNS: Final = {
@@ -98,17 +97,10 @@ def _count(row: dict[str, Any]) -> StaffCount:
 
 
 def _use(row: dict[str, Any], judgement: dict[str, Any]) -> StaffUse:
-    facts, particulars = facts_of(row["said"]), particulars_of(row["said_alone"])
     return StaffUse(
         happened_at=from_us(row["happened_us"]),
         recorded_at=from_us(row["recorded_ms"] * 1000),
-        actor=particulars.actor_id or "",
-        actor_type=facts.actor_type or "",
-        role=facts.actor_role or "",
-        task=particulars.actor_task or "",
-        session=particulars.actor_session or "",
-        agreement=particulars.actor_agreement or "",
-        reference=particulars.reference or "",
+        **actor_of(row["said"], row["said_alone"]),
         subject=row["who"],
         event_id=row["event"],
         service=row["by"],
