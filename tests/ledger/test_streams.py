@@ -63,7 +63,7 @@ def test_rows_in_bulk_are_those_of_the_ledger(
 
 def test_pseudonyms_in_bulk_take_a_purpose(written: Store, pool: LedgerPool, tmp_path: Path) -> None:
     """With subjects an export takes a purpose, and every export stands in the audit log."""
-    client = Api(pool, tmp_path, streams=pool).client(Role.REGULATOR)
+    client = Api(pool, tmp_path, streams=pool).silent(Role.REGULATOR)
     assert client.get("/v1/flows/export", params={"subjects": "true"}).status_code == 400
     rows, _ = ended(client.get("/v1/flows/export", params={"subjects": "true", "why": "case 8"}).content)
     assert all(len(row["subject"]) == 32 for row in rows)

@@ -149,8 +149,9 @@ class Tab:
         response = self.page.goto(self.api.at(path))
         if self.page.locator("input[name=why]").count():
             self.page.fill("input[name=why]", "case 7")
-            self.page.press("input[name=why]", "Enter")
-            self.page.wait_for_selector("input[name=why]", state="detached")
+            with self.page.expect_navigation():
+                self.page.press("input[name=why]", "Enter")
+            assert not self.page.locator("input[name=why]").count()
         return response
 
     def faults_of_access(self) -> list[str]:
