@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from flowtrack.adapters.clickhouse.backup import restoring
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.apps.ledger_keeping import restore
 from flowtrack.audit.copies import BackUp, BackupAnswer
 from flowtrack.audit.erasure import Erase
 from flowtrack.audit.overview import Overview
@@ -156,3 +158,53 @@ def test_a_backup_of_a_newer_version_is_refused(taken: BackupAnswer, target: Pat
     with pytest.raises(StoreError, match=r"9001_future\.sql"):
         keeper_of(elsewhere).put_back(target, [], asker="ops")
     assert taken.rows > 0
+
+
+@pytest.fixture
+def place(store: Store) -> Iterator[ClickHouseSettings]:
+    """Where a ledger is put back: another database of the same engine, since a process has one."""
+    settings = ClickHouseSettings(data_dir=store.settings.data_dir, database=f"{store.settings.database}_place")
+    yield settings
+    for name in (settings.database, f"{settings.database}_restoring"):
+        store.command(f"DROP DATABASE IF EXISTS {name} SYNC")
+
+
+def _broken_off(place: ClickHouseSettings, target: Path) -> None:
+    with restoring(place) as half:
+        keeper_of(half).put_back(target, [], asker="ops")
+        raise KeyboardInterrupt
+
+
+def test_a_restore_that_broke_off_is_no_ledger(
+    store: Store, target: Path, taken: BackupAnswer, place: ClickHouseSettings
+) -> None:
+    """Whenever it ends: what is there by half is refused, not answered from, and restoring again makes it whole."""
+    with pytest.raises(KeyboardInterrupt):
+        _broken_off(place, target)
+    with Store(place) as refused, pytest.raises(StoreError, match="broke off") as error:
+        refused.migrate()
+    assert "flowtrack ledger restore" in error.value.help
+    with restoring(place) as whole:
+        assert keeper_of(whole).put_back(target, [], asker="ops").rows == taken.rows
+    with Store(place) as ledger:
+        ledger.migrate()
+        assert ledger.rows("SELECT count() FROM flows") == store.rows("SELECT count() FROM flows")
+    with pytest.raises(StoreError, match="not empty"), restoring(place):
+        pass
+
+
+def test_a_folder_that_is_no_backup_leaves_no_ledger(tmp_path: Path) -> None:
+    """It is refused before a data directory is made: nobody asks an empty ledger in its place."""
+    with pytest.raises(StoreError, match="no whole backup"):
+        restore(tmp_path / "nothing", tmp_path / "new", None)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_clean_up_takes_what_a_killed_backup_read_back(store: Store) -> None:
+    """That copy has rows which an erasure must not leave anywhere."""
+    filled(store)
+    left = f"{store.settings.database}_read_back"
+    store.command(f"CREATE DATABASE {left}")
+    store.command(f"CREATE TABLE {left}.flows (subject UUID) ENGINE = MergeTree ORDER BY subject")
+    keeper_of(store).vacuum(asker="ops", wait_s=0)
+    assert store.rows("SELECT 1 FROM system.databases WHERE name = {left:String}", left=left) == []

@@ -81,8 +81,8 @@ def restore(source: Path, data_dir: Path, erasures: Path | None) -> RestoreAnswe
         StoreError: the backup is damaged, or there is a ledger already.
         RuntimeStateError: a Flowtrack runs on the directory.
     """
+    from flowtrack.adapters.clickhouse.backup import refuse_no_backup, restoring
     from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
-    from flowtrack.adapters.clickhouse.store import Store
 
     since = [] if erasures is None else _read_erasures(erasures)
     settings = read(ClickHouseSettings)
@@ -92,9 +92,10 @@ def restore(source: Path, data_dir: Path, erasures: Path | None) -> RestoreAnswe
             where="FLOWTRACK_CLICKHOUSE__URL",
             help="use RESTORE DATABASE there; this command is for the embedded store",
         )
+    refuse_no_backup(source)  # before a directory is made for it
     directory = DataDirectory(data_dir)
     settings = settings.model_copy(update={"data_dir": directory.store})
-    with directory, Store(settings) as store:
+    with directory, restoring(settings) as store:
         return keeper_of(store).put_back(source, since, asker=asker())
 
 

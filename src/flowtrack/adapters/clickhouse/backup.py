@@ -6,9 +6,8 @@ TARGET/data/            the engine's own backup (BACKUP DATABASE … TO File)
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,9 @@ from pydantic import ValidationError
 
 from flowtrack.adapters.clickhouse.books import books
 from flowtrack.adapters.clickhouse.completeness import completeness
+from flowtrack.adapters.clickhouse.damage import RESTORING
 from flowtrack.adapters.clickhouse.files import MANIFEST, copied, copied_all, write_manifest, writing
+from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.copies import FORMAT, BackupAnswer, BackupManifest
@@ -25,6 +26,8 @@ from flowtrack.audit.questions import Books
 from flowtrack.errors import StoreError
 
 _DATA: Final = "data"
+_READ_BACK: Final = "_read_back"
+"""What the database's name ends with, into which a backup is read back."""
 _TAKE_ANOTHER: Final = "take another backup, and see whether the disk is sound"
 _RESTORING: Final = {"allow_suspicious_low_cardinality_types": 1}
 """The type of one column of ours needs it whenever the table is made (migrations/0001)."""
@@ -83,14 +86,9 @@ def read_manifest(source: Path) -> BackupManifest:
         StoreError: there is none, it is of another format, or a file is missing, changed or too many.
     """
     path = source / MANIFEST
+    refuse_no_backup(source)
     try:
         manifest = BackupManifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError as error:
-        raise StoreError(
-            "there is no whole backup here",
-            where=str(source),
-            help="one without a manifest broke off: take another one",
-        ) from error
     except (OSError, ValidationError) as error:
         raise _damaged(source, MANIFEST) from error
     if manifest.format != FORMAT:
@@ -105,6 +103,46 @@ def read_manifest(source: Path) -> BackupManifest:
         if found != file:
             raise _damaged(source, file.path)
     return manifest
+
+
+def refuse_no_backup(source: Path) -> None:
+    """Refuse a folder that is no backup, or one that broke off.
+
+    Raises:
+        StoreError: it has no manifest.
+    """
+    if not (source / MANIFEST).is_file():
+        raise StoreError(
+            "there is no whole backup here",
+            where=str(source),
+            help="one without a manifest broke off: take another one",
+        )
+
+
+@contextmanager
+def restoring(settings: ClickHouseSettings) -> Iterator[Store]:
+    """Give an empty store beside the ledger's place, and put it there when all that is done to it has ended well.
+
+    Killed at any instant, it leaves no ledger that answers without rows: until the last statement there is none in its
+    place, which is then refused (`damage.refuse_half_restored`) and can be restored into again.
+
+    Raises:
+        StoreError: there is a ledger already.
+    """
+    beside = f"{settings.database}{RESTORING}"
+    with Store(settings) as place:
+        _refuse_full(place)
+        place.command(f"DROP DATABASE IF EXISTS {beside} SYNC")  # of one that was killed
+        with Store(settings.model_copy(update={"database": beside})) as store:
+            yield store
+        place.command(f"DROP DATABASE {settings.database} SYNC")
+        place.command(f"RENAME DATABASE {beside} TO {settings.database}")
+
+
+def clear_read_back(store: Store) -> None:
+    """Drop the copy that a backup which was killed has read back: nobody asks it, and it may have who was erased."""
+    if store.settings.embedded:
+        store.command(f"DROP DATABASE IF EXISTS {store.settings.database}{_READ_BACK} SYNC")
 
 
 def put_back(store: Store, source: Path, known: Collection[str]) -> BackupManifest:
@@ -127,12 +165,7 @@ def put_back(store: Store, source: Path, known: Collection[str]) -> BackupManife
             where=str(source),
             help="restore it with the version of Flowtrack that took it, or a newer one",
         )
-    if store.rows("SELECT count() FROM system.tables WHERE database = currentDatabase()") != [(0,)]:
-        raise StoreError(
-            "the store is not empty",
-            where=store.settings.address,
-            help="restore into a new data directory; a backup never replaces what is there",
-        )
+    _refuse_full(store)
     try:
         _restore(store, source, manifest.database, store.settings.database)
         _refuse_other_counts(_count(store), manifest, source)
@@ -144,9 +177,19 @@ def put_back(store: Store, source: Path, known: Collection[str]) -> BackupManife
     return manifest
 
 
+def _refuse_full(store: Store) -> None:
+    if store.rows("SELECT count() FROM system.tables WHERE database = currentDatabase()") != [(0,)]:
+        raise StoreError(
+            "the store is not empty",
+            where=store.settings.address,
+            help="restore into a new data directory; a backup never replaces what is there",
+        )
+
+
 def _read_back(store: Store, target: Path) -> dict[str, int]:
     """Put what was written into a database beside the ledger, look at it, and give its rows by table."""
-    beside = f"{store.settings.database}_{secrets.token_hex(4)}"
+    clear_read_back(store)
+    beside = f"{store.settings.database}{_READ_BACK}"
     try:
         _restore(store, target, store.settings.database, beside)
         with Store(store.settings.model_copy(update={"database": beside})) as copy:
@@ -154,7 +197,7 @@ def _read_back(store: Store, target: Path) -> dict[str, int]:
             _look(copy, target)
             return tables
     finally:
-        store.command(f"DROP DATABASE IF EXISTS {beside} SYNC")
+        clear_read_back(store)
 
 
 def _look(copy: Store, target: Path) -> None:

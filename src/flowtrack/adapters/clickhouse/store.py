@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 
 from flowtrack.adapters.clickhouse import handing
 from flowtrack.adapters.clickhouse.connect import INSERT_ROWS_MAX, SORTED, connect, hand_on, insert_settings
-from flowtrack.adapters.clickhouse.damage import refuse_damaged
+from flowtrack.adapters.clickhouse.damage import refuse_damaged, refuse_half_restored
 from flowtrack.adapters.clickhouse.faults import Doing, opening, ours
 from flowtrack.adapters.clickhouse.footprint import release_code_pages
 from flowtrack.adapters.clickhouse.migrate import (
@@ -101,8 +101,10 @@ class Store:
 
         Raises:
             StoreError: an applied file has changed, the database is ahead, a statement failed, or something of what is
-                there is damaged.
+                there is damaged, or was put back by half.
         """
+        if self.settings.embedded:
+            refuse_half_restored(self, self.settings.address)
         if migrations is None:
             migrations = shipped() + (for_servers() if self.settings.manage_roles else [])
         done = apply(self, migrations, self.layout)

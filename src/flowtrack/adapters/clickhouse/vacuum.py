@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from threading import Event
 from typing import Any, Final, NamedTuple
 
+from flowtrack.adapters.clickhouse.backup import clear_read_back
 from flowtrack.adapters.clickhouse.erasure import DIGEST, TABLES, Erasing
 from flowtrack.adapters.clickhouse.hiding import change
 from flowtrack.adapters.clickhouse.holds import Condition
@@ -107,6 +108,7 @@ class Vacuum:
             StoreError: it was not done; nothing is lost by doing it again.
         """
         at = self._clock()
+        clear_read_back(self._store)
         late = self._sweep(self._since(at))
         late += self._of_events()
         write_down(self._store, at, asker, "vacuum", {"late": late})
