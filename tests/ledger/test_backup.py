@@ -200,6 +200,19 @@ def test_a_folder_that_is_no_backup_leaves_no_ledger(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_a_damaged_ledger_is_not_backed_up(store: Store, target: Path) -> None:
+    """A byte that has changed in a part which the engine still has in use: no manifest, so no backup counts."""
+    filled(store)
+    ((path,),) = store.rows(
+        "SELECT path FROM system.parts WHERE database = currentDatabase() AND table = 'flows' AND active"
+    )
+    _flip(Path(path) / "data.bin")
+    with pytest.raises(StoreError, match="`flows` cannot be read back") as refused:
+        keeper_of(store).back_up(BackUp(target=str(target)), asker="ops")
+    assert "earlier backup" in refused.value.help
+    assert not (target / "manifest.json").exists()
+
+
 def test_a_clean_up_takes_what_a_killed_backup_read_back(store: Store) -> None:
     """That copy has rows which an erasure must not leave anywhere."""
     filled(store)

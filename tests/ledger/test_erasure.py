@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from flowtrack.adapters.clickhouse.erasure import TABLES
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
+from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.erasure import Erase, digest_of
 from flowtrack.audit.holds import Hold
@@ -17,9 +20,11 @@ from flowtrack.audit.questions import Books
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.names import Kind
 from flowtrack.errors import StoreError
+from flowtrack.tracking.intent import Intent
+from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.records import Record
 from tests.ledger.conftest import ASKER, clock
-from tests.ledger.day import START, alert, category, consent, decision, record, subject_of
+from tests.ledger.day import EPOCH, START, START_MS, alert, category, consent, decision, record, subject_of
 from tests.ledger.disk import occurrences
 from tests.ledger.keeping import NOW, WAIT_S, filled, keeper_of, write
 
@@ -124,6 +129,45 @@ def test_what_is_delivered_again_stays_out(store: Store) -> None:
     assert (store.rows("SELECT count() FROM flows"), store.rows("SELECT count() FROM consents")) == before
 
 
+def test_what_is_long_gone_is_not_read_back(store: Store) -> None:
+    """A sink that starts asks for what is gone behind its tail alone: retention may have let go of any number."""
+    filled(store)
+    store.command(
+        "INSERT INTO erased_offsets SELECT 'flows', {epoch:String}, 0, number, 0, number FROM numbers(5000)",
+        epoch=EPOCH,
+    )
+    store.command(
+        "INSERT INTO erased_offsets SELECT 'flows', {epoch:String}, 0, 900000 + number, 0, number FROM numbers(7)",
+        epoch=EPOCH,
+    )
+    later = decision(800_000, category("provided.email"))
+    write(store, [record(later, 800_000, at_ms=START_MS + 5 * 86_400_000)])
+    asked: list[int] = []
+
+    class Counted(Store):
+        def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+            found = super().rows(statement, **parameters)
+            if "erased_offsets" in statement:
+                asked.extend(len(row[-1]) for row in found)
+            return found
+
+    with Counted(store.settings) as counted:
+        held = SinkStore(counted).held("flows", 0, START_MS + 4 * 86_400_000)
+    assert sum(asked) == 7
+    assert not held[EPOCH, 0].take(900_003)
+
+
+def test_what_is_erased_of_one_month_says_nothing_of_the_next(store: Store) -> None:
+    """A sink killed between the months of a batch, then an erasure: who takes over still writes the second month."""
+    turn_ms = int(datetime(2026, 4, 1, tzinfo=UTC).timestamp() * 1000)
+    day = [record(decision(n, category("provided.email")), n, at_ms=turn_ms + (n - 2) * 1000) for n in range(4)]
+    intent = Intent("batch", 0)
+    LedgerWriter(SinkStore(store), "killed").redo(0, day[:2], intent)
+    keeper_of(store).erase(Erase(subjects=(subject_of(0),), reason="r"), asker="desk")
+    LedgerWriter(SinkStore(store), "next").redo(0, day, intent)
+    assert store.rows("SELECT count() FROM flows WHERE decision_offset >= 2") == [(2,)]
+
+
 def test_what_comes_in_late_goes_with_the_next_clean_up(store: Store) -> None:
     """An event from before the request, under a new offset: found by its hash and hidden; a later one stays."""
     filled(store)
@@ -187,6 +231,37 @@ def test_what_is_held_stays_and_is_said(store: Store, hold: Hold) -> None:
     assert store.rows("SELECT count() FROM legal_holds WHERE isNotNull(subject)") == [(0,)]
     assert [each.hold.reason for each in keeper.holds() if each.hold] == ["case 7"] * (hold.subject is None)
     assert keeper.erasures().erasures[0].held == []
+
+
+@pytest.mark.parametrize("reason", [f"asked by {WHO}", WHO.upper()], ids=["inside", "large"])
+def test_a_reason_that_names_the_subject_is_refused(reason: str) -> None:
+    """It stays when all else is gone, and would tell whose the proof is; the refusal does not say it either."""
+    with pytest.raises(ValidationError, match="the reason names a subject") as erasing:
+        Erase(subjects=(OTHER, WHO), reason=reason)
+    with pytest.raises(ValidationError, match="the reason names a subject"):
+        Hold(subject=WHO, reason=reason)
+    told = erasing.value.errors(include_input=False, include_context=False)
+    assert WHO not in str(told).lower()
+
+
+def test_a_hold_is_released_by_the_beginning_of_its_id(store: Store) -> None:
+    """As tables show it; one that several share is refused, and so is nothing at all."""
+    keeper = keeper_of(store)
+    first, second = (keeper.hold(Hold(reason="r", service=name), asker="counsel") for name in ("shop", "web"))
+    for wrong in (first.id[:3], "", "none"):
+        with pytest.raises(StoreError, match="hold") as refused:
+            keeper.release(wrong, "closed", asker="counsel")
+        assert "--json" in refused.value.help
+    assert keeper.release(second.id, "closed", asker="counsel").id == second.id
+    assert [each.in_force for each in keeper.holds()] == [True, False]
+
+
+def test_holds_are_read_whatever_the_clock_did(store: Store) -> None:
+    """Released at an instant before it was placed, since the clock was put back: released it is."""
+    placed = keeper_of(store).hold(Hold(reason="r", service="shop"), asker="counsel")
+    before = keeper_of(store, now=NOW - timedelta(days=1))
+    before.release(placed.id, "closed", asker="counsel")
+    assert not before.holds()[0].in_force
 
 
 def test_a_hold_that_covers_nothing_of_the_subject_changes_nothing(store: Store) -> None:

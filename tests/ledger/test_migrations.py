@@ -58,6 +58,15 @@ def test_a_database_of_a_newer_version_is_refused(store: Store) -> None:
         store.migrate()
 
 
+@pytest.mark.embedded
+def test_a_table_that_is_gone_is_missed(store: Store) -> None:
+    """What migrations made and nobody dropped is there, or the ledger is refused: not half of it answered from."""
+    store.command("DROP TABLE consents SYNC")
+    with pytest.raises(StoreError, match="`consents` was made and is not there") as refused:
+        store.migrate()
+    assert "backup" in refused.value.help
+
+
 def test_a_migration_that_broke_off_is_applied_again(empty: Store) -> None:
     """A file whose second statement fails is not noted, and passes as a whole once it is mended."""
     create = "CREATE TABLE IF NOT EXISTS half (a UInt8) ENGINE = Memory;\n"

@@ -117,6 +117,18 @@ def test_a_month_of_which_nothing_is_kept_is_dropped(ledger: Store) -> None:
     assert ledger.rows("SELECT count() FROM flows") == [(40,)]
 
 
+def test_a_month_that_a_sink_may_still_add_to_is_not_dropped(store: Store) -> None:
+    """Rows recorded of late that expired go one by one: what comes in meanwhile would go with their month."""
+    records = []
+    for offset in range(10):
+        item = decision(offset, category("provided.email"), happened_at=OLD)
+        records.append(record(item, offset, at_ms=int((NOW - timedelta(days=1)).timestamp() * 1000)))
+    write(store, records)
+    answer = keeper_of(store).retain(Retain(policy=policy({"keep_days": 10})), asker="ops")
+    assert (answer.rows, answer.months_dropped) == (10, [])
+    assert store.rows("SELECT count() FROM flows") == [(0,)]
+
+
 def test_a_period_longer_than_the_calendar_keeps_everything(ledger: Store) -> None:
     """A hundred years back lies before the engine's first day: nothing has expired."""
     answer = keeper_of(ledger).retain(Retain(policy=policy({"keep_days": 36_525})), asker="ops")

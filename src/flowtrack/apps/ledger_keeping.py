@@ -123,7 +123,8 @@ def invalid(error: ValidationError, where: str, advice: str) -> ConfigurationErr
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     what = first["msg"].removeprefix("Value error, ")
-    return ConfigurationError(f"`{field}`: {what[:1].lower()}{what[1:]}" if field else what, where=where, help=advice)
+    what = f"{what[:1].lower()}{what[1:]}"
+    return ConfigurationError(f"`{field}`: {what}" if field else what, where=where, help=advice)
 
 
 def show(answer: BaseModel | list[PlacedHold], *parts: Part, as_json: bool) -> None:

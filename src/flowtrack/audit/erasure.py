@@ -8,11 +8,11 @@ a salted hash of whose they were.  Whoever knows a pseudonym can find its proof;
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
-from flowtrack.audit.holds import Reason
+from flowtrack.audit.holds import Reason, refuse_named
 from flowtrack.domain.model import Contract, Identifier, Subject
 
 SUBJECTS_MAX = 1_000
@@ -20,10 +20,19 @@ SUBJECTS_MAX = 1_000
 
 
 class Erase(Contract):
-    """A request: these subjects, because of that."""
+    """A request: these subjects, because of that.
+
+    Raises:
+        ValueError: the reason names one of them, and would keep what the erasure takes.
+    """
 
     subjects: Annotated[tuple[Subject, ...], Field(min_length=1, max_length=SUBJECTS_MAX)]
     reason: Reason
+
+    @model_validator(mode="after")
+    def _nobody_named(self) -> Self:
+        refuse_named(self.reason, self.subjects)
+        return self
 
 
 class Erasure(Contract):

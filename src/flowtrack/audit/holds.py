@@ -6,6 +6,7 @@ erasure alike, until it is released; both are written down with who and why.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, model_validator
@@ -16,11 +17,21 @@ Reason = Annotated[str, Field(min_length=1, max_length=500)]
 """Why something is done, for the record; never anything personal."""
 
 
+def refuse_named(reason: str, subjects: Iterable[str]) -> None:
+    """Refuse a reason that names a subject: it is kept when everything else about the subject is gone.
+
+    Raises:
+        ValueError: it does.
+    """
+    if any(subject in reason.lower() for subject in subjects):
+        raise ValueError("the reason names a subject, and is kept for good: name the case or the request instead")
+
+
 class Hold(Contract):
     """What is to be kept, and why.
 
     Raises:
-        ValueError: it covers everything, or its period ends before it begins.
+        ValueError: it covers everything, its period ends before it begins, or the reason names the subject.
     """
 
     reason: Reason
@@ -39,6 +50,7 @@ class Hold(Contract):
             raise ValueError("a hold names a subject, a category, a service or a period")
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ValueError("a hold's period ends after it begins")
+        refuse_named(self.reason, () if self.subject is None else (self.subject,))
         return self
 
     def covers_subject(self, subject: str) -> bool:

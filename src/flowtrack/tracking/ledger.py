@@ -67,6 +67,12 @@ class Share(NamedTuple):
         times = [record.timestamp_ms for record in records]
         return cls(records[0].partition, records[0].offset, records[-1].offset + 1, min(times), max(times))
 
+    @classmethod
+    def of_block(cls, partition: int, block: Block) -> Share:
+        """Of the rows of a block, all of one partition."""
+        offsets, times = block.columns["decision_offset"], block.columns["recorded_at"]
+        return cls(partition, min(offsets), max(offsets) + 1, min(times), max(times))
+
 
 class LedgerStore(Protocol):
     """What the sink needs of a store; every method raises StoreError where the store does not do it."""
@@ -197,12 +203,13 @@ class LedgerWriter:
         if not records:
             return []
         draft = self._drafted(records)
-        share = Share.of(records)
         self._insert_harmless(draft, intent, f":{partition}")
-        for planned in draft.consents():
+        for planned in draft.consents():  # each month by its own offsets: what is erased of one says nothing of another
+            share = Share.of_block(partition, planned.block)
             self._see_to(rows.CONSENTS, planned.month, share, intent, planned.block)
         repeats = self._repeats(draft.decisions)
         for month, decisions in by_month(draft.decisions, _recorded_ms):
+            share = Share.of([each.record for each in decisions])
             self._see_to(rows.FLOWS, month, share, intent, (decisions, repeats))
         _log.info("share of an earlier batch seen to", partition=partition, records=len(records))
         self._situations = draft.situations

@@ -201,7 +201,18 @@ def _read_back(store: Store, target: Path) -> dict[str, int]:
 
 
 def _look(copy: Store, target: Path) -> None:
-    """Hold a copy against the ledger's laws: no row twice, no offset both judged and dead, no verdict without why."""
+    """Read every byte of a copy, and hold it against the ledger's laws.
+
+    No row twice, no offset both judged and dead, no verdict without why.  The laws are read from projections: of the
+    rows themselves only their checksums tell that they can be read.
+    """
+    for (table,) in copy.rows(_TABLES):
+        if copy.rows(f"CHECK TABLE {table} SETTINGS check_query_single_value_result = 1") != [(1,)]:
+            raise StoreError(
+                f"`{table}` cannot be read back: its files are damaged, in the ledger too",
+                where=str(target),
+                help="put the ledger back from an earlier backup, and look after the disk; this one is none",
+            )
     partitions = books(copy, Books(), CompleteUpTo()).partitions
     wrong = [part for part in partitions if part.repeated_rows or part.both]
     unjudged = copy.rows(_UNJUDGED)[0][0]

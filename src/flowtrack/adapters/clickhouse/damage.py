@@ -8,6 +8,7 @@ filling: what is there beside it is no ledger.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 from flowtrack.errors import StoreError
@@ -16,6 +17,7 @@ _DAMAGED = """
 SELECT table, count(), any(path) FROM system.detached_parts
 WHERE database = currentDatabase() AND startsWith(reason, 'broken') GROUP BY table ORDER BY table LIMIT 1"""
 
+_TABLES = "SELECT name FROM system.tables WHERE database = currentDatabase()"
 _RESTORING = "SELECT 1 FROM system.databases WHERE name = concat(currentDatabase(), {suffix:String})"
 RESTORING: Final = "_restoring"
 """What the database's name ends with while a backup is put back into it."""
@@ -41,6 +43,21 @@ def refuse_damaged(store: Asked, address: str) -> None:
             where=address,
             help=f"put the ledger back from a backup; or, to go on without those rows, move `{path}` and its like away "
             "and let `flowtrack reconcile` say what is missing",
+        )
+
+
+def refuse_missing(store: Asked, tables: Iterable[str], address: str) -> None:
+    """Refuse a ledger that lacks a table which its migrations made.
+
+    Raises:
+        StoreError: names the first that is missing.
+    """
+    there = {name for (name,) in store.rows(_TABLES)}
+    for table in sorted(set(tables) - there):
+        raise StoreError(
+            f"`{table}` was made and is not there any more",
+            where=address,
+            help="put the ledger back from a backup, and look after the disk",
         )
 
 

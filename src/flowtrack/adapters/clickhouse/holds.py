@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ _HOLDS = """
 SELECT id, state, toUnixTimestamp64Micro(at) AS at_us, asker, reason,
        lower(replaceAll(toString(subject), '-', '')) AS subject, category, service,
        toUnixTimestamp64Micro(since) AS since_us, toUnixTimestamp64Micro(until) AS until_us
-FROM legal_holds ORDER BY id, at"""
+FROM legal_holds ORDER BY id, state, at"""  # held comes before released, also where the clock was put back
 
 
 class Condition(NamedTuple):
@@ -51,19 +51,20 @@ class Holds:
     def release(self, number: str, reason: str, *, asker: str) -> PlacedHold:
         """Release a hold; releasing one again is no fault, and changes nothing.
 
+        Args:
+            number: its id, or so much of its beginning as no other hold has: tables show that much.
+            reason: why.
+            asker: who asks.
+
         Raises:
-            StoreError: there is no such hold.
+            StoreError: there is no such hold, or several.
         """
-        found = next((placed for placed in self.all() if placed.id == number), None)
-        if found is None:
-            raise StoreError(
-                f"there is no hold `{number}`", where="legal_holds", help="list them: flowtrack ledger hold list"
-            )
+        found = _named(number, self.all())
         if not found.in_force or found.hold is None:
             return found
         at = self._clock()
-        write_down(self._store, at, asker, "release", {"hold": number, "reason": reason})
-        self._insert(number, "released", at, asker, reason, found.hold)
+        write_down(self._store, at, asker, "release", {"hold": found.id, "reason": reason})
+        self._insert(found.id, "released", at, asker, reason, found.hold)
         return found.model_copy(update={"released_at": at, "released_by": asker, "released_why": reason})
 
     def all(self) -> list[PlacedHold]:
@@ -100,6 +101,16 @@ class Holds:
             "until": [None if hold.until is None else instant_us(hold.until)],
         }
         self._store.insert("legal_holds", columns, f"{number}:{state}")
+
+
+def _named(number: str, holds: Sequence[PlacedHold]) -> PlacedHold:
+    found = [each for each in holds if each.id == number] or [each for each in holds if each.id.startswith(number)]
+    if len(found) != 1 or not number:
+        said = f"`{len(found)}` holds begin with" if found else "there is no hold"
+        raise StoreError(
+            f"{said} `{number}`", where="legal_holds", help="give its whole id: flowtrack ledger hold list --json"
+        )
+    return found[0]
 
 
 def _placed(row: dict[str, Any]) -> PlacedHold:

@@ -23,6 +23,8 @@ _CREATE_JOURNAL = """
 CREATE TABLE IF NOT EXISTS migrations
 (number UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
 ENGINE = MergeTree ORDER BY number"""
+_MADE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)", re.MULTILINE)
+_DROPPED = re.compile(r"^DROP TABLE (?:IF EXISTS )?(\w+)", re.MULTILINE)
 # What rewrites parts that are there takes minutes for a hundred million rows, and is right while it is under way: where
 # a part has no projection yet, rows are read. So nobody waits for it; the engine goes on with it after a restart.
 _REWRITES = re.compile(r"^ALTER TABLE \w+ (?:MATERIALIZE|DROP PROJECTION)\b", re.MULTILINE)
@@ -84,6 +86,15 @@ def shipped() -> list[Migration]:
 def for_servers() -> list[Migration]:
     """The migrations that only a server can have, in order; they follow the others."""
     return _found("server/")
+
+
+def made_by(migrations: Iterable[Migration]) -> set[str]:
+    """The tables that there are after migrations, in their order."""
+    tables: set[str] = set()
+    for migration in migrations:
+        tables.update(_MADE.findall(migration.text))
+        tables.difference_update(_DROPPED.findall(migration.text))
+    return tables
 
 
 def shipped_layout(database: str, cluster: str) -> Layout:

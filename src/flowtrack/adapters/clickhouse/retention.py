@@ -1,14 +1,14 @@
 """Retention: rows that a policy no longer keeps go, month by month as a whole, or day by day out of sight.
 
-Where nothing of a month is kept, its partition is dropped; else a day's rows at a time are hidden as by an erasure, and
-their bytes go with the next clean-up.  What they added up to is kept before they go.
+Where nothing of a month is kept that is over, its partition is dropped; else a day's rows at a time are hidden as by an
+erasure, and their bytes go with the next clean-up.  What they added up to is kept before they go.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from flowtrack.adapters.clickhouse.hiding import hide, keep_counts, keep_offsets
@@ -27,6 +27,10 @@ FROM flows GROUP BY month HAVING going > 0 ORDER BY month"""
 _DAYS: Final = """
 SELECT DISTINCT toString(toDate(happened_at)) AS day FROM flows
 WHERE toYYYYMM(recorded_at) = {{month:UInt32}} AND {going} ORDER BY day"""
+
+
+IN_FLIGHT: Final = timedelta(days=8)
+"""How late a decision may come into its month of recording: Kafka keeps them for seven days."""
 
 
 class Retention:
@@ -74,9 +78,10 @@ class Retention:
 
     def _let_go(self, going: Condition, at: datetime) -> Iterator[str]:
         """Let rows go, and give the months that went whole."""
+        closed = int(f"{at - IN_FLIGHT:%Y%m}")  # a month to which a sink may be adding just now is never dropped
         for month, count, rows in self._store.rows(_MONTHS.format(going=going.text), **going.parameters):
             of_month = _and(going, "toYYYYMM(recorded_at) = {month:UInt32}", month=month)
-            if count == rows:
+            if count == rows and month < closed:
                 self._keep(of_month, f"{month}", at)
                 self._store.command(f"ALTER TABLE {self._store.layout.changing('flows')} DROP PARTITION {int(month)}")
                 yield str(month)

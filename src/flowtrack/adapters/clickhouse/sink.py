@@ -24,10 +24,12 @@ WHERE decision_partition = {{partition:UInt16}} AND recorded_at >= fromUnixTimes
 GROUP BY epoch, source_partition"""  # noqa: S608 - a table of ours, no value
     for table in (FLOWS, CONSENTS)
 }
-# What is gone by erasure or retention counts as held: delivered again, it stays out.
+# What is gone by erasure or retention counts as held: delivered again, it stays out. Only what follows the lowest that
+# is held is asked for, since retention may have let go of hundreds of millions below it.
 _ERASED = """
-SELECT epoch, source_partition, groupUniqArray(source_offset) FROM erased_offsets
-WHERE ledger = {ledger:String} AND decision_partition = {partition:UInt16} GROUP BY epoch, source_partition"""
+SELECT groupUniqArray(source_offset) FROM erased_offsets
+WHERE ledger = {ledger:String} AND epoch = {epoch:String} AND source_partition = {place:UInt16}
+  AND source_offset > {lowest:UInt64} AND decision_partition = {partition:UInt16}"""
 _PRESENT = {
     table: f"""
 SELECT DISTINCT toYYYYMM(recorded_at) FROM {table}
@@ -63,10 +65,9 @@ class SinkStore:
         """Give the source offsets of what was recorded of a partition of decisions since an instant."""
         found = self._store.rows(_HELD[table], partition=partition, since_ms=since_ms)
         held = {(epoch, place): list(offsets) for epoch, place, offsets in found}
-        for epoch, place, offsets in self._store.rows(_ERASED, ledger=table, partition=partition):
-            if (known := held.get((epoch, place))) is not None:
-                lowest = min(known)
-                known += [offset for offset in offsets if offset > lowest]
+        for (epoch, place), known in held.items():
+            where = {"ledger": table, "epoch": epoch, "place": place, "lowest": min(known)}
+            known.extend(self._store.rows(_ERASED, partition=partition, **where)[0][0])
         return {place: Offsets.of(offsets) for place, offsets in held.items()}
 
     def present(self, table: str, share: Share) -> set[Month]:

@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 
 from flowtrack.adapters.clickhouse import handing
 from flowtrack.adapters.clickhouse.connect import INSERT_ROWS_MAX, SORTED, connect, hand_on, insert_settings
-from flowtrack.adapters.clickhouse.damage import refuse_damaged, refuse_half_restored
+from flowtrack.adapters.clickhouse.damage import refuse_damaged, refuse_half_restored, refuse_missing
 from flowtrack.adapters.clickhouse.faults import Doing, opening, ours
 from flowtrack.adapters.clickhouse.footprint import release_code_pages
 from flowtrack.adapters.clickhouse.migrate import (
@@ -24,6 +24,7 @@ from flowtrack.adapters.clickhouse.migrate import (
     Rewriting,
     apply,
     for_servers,
+    made_by,
     rewriting,
     shipped,
     shipped_layout,
@@ -107,7 +108,10 @@ class Store:
             refuse_half_restored(self, self.settings.address)
         if migrations is None:
             migrations = shipped() + (for_servers() if self.settings.manage_roles else [])
-        done = apply(self, migrations, self.layout)
+        wanted = list(migrations)
+        done = apply(self, wanted, self.layout)
+        if self.settings.embedded:  # a server shows tables to those only who may read them
+            refuse_missing(self, made_by(wanted), self.settings.address)
         if not self.settings.cluster:
             refuse_damaged(self, self.settings.address)
         for left in self.rewriting():
