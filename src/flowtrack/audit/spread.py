@@ -71,7 +71,7 @@ def spread(
         leaving[step.source, step.category].append(step)
     arrived = {(start, category): since for category in categories}
     hops = {start: 0}
-    reached = set(arrived)
+    reached = dict(arrived)  # and since which day: what comes a longer way may come earlier, and go on by more
     for hop in range(1, hops_max + 1):
         following: dict[tuple[Place, str], date] = {}
         for (place, category), on in arrived.items():
@@ -79,12 +79,13 @@ def spread(
                 if step.last < on:
                     continue
                 there, then = (step.target, category), max(on, step.first)
-                if there not in reached or then < following.get(there, date.max):
-                    following[there] = min(then, following.get(there, date.max))
-        arrived = {there: on for there, on in following.items() if there not in reached}
+                before = following.get(there, reached.get(there))
+                if before is None or then < before:
+                    following[there] = then
+        arrived = following
         if not arrived:
             break
-        reached |= set(arrived)
+        reached |= arrived
         for place, _ in arrived:
             hops.setdefault(place, hop)
     found: dict[Place, set[str]] = defaultdict(set)
