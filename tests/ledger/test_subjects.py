@@ -16,9 +16,11 @@ from flowtrack.adapters.clickhouse.times import times_of
 from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.audit_log import AuditLog
+from flowtrack.audit.blast import Blast
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import Answer, Question
+from flowtrack.audit.graph import Graph
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
@@ -29,6 +31,7 @@ from flowtrack.audit.roles import Asker, Role
 from flowtrack.audit.row_forms import columns_of
 from flowtrack.audit.trail import Trail
 from flowtrack.audit.transfers import Transfers
+from flowtrack.audit.use import Use
 from flowtrack.audit.violations import Violations
 from flowtrack.domain.names import Kind
 from flowtrack.errors import QuestionError
@@ -261,6 +264,11 @@ def test_a_name_never_seen_gets_a_hint(ledger: ClickHouseLedger, expected: Memor
         (Trail(subject=SUBJECT, category="provided.fone"), ["provided.phone"]),
         (Overview(service="nothing like it"), ["what `service` names was never seen"]),
         (Overview(category="identity_document"), []),
+        (Blast(start="service", name="desc"), ["what `name` names was never seen: did you mean `desk`?"]),
+        (Blast(start="party", name="acne"), ["what `name` names was never seen: did you mean `acme`?"]),
+        (Graph(verdict="denied"), ["there is no such `verdict`: did you mean `deny`?"]),
+        (Use(kind="x"), ["there is no such `kind`: it is one of collect, erase, incident, share, store, use"]),
+        (Use(kind="erase", verdict="deny"), []),
         (Overview(service="desk", since=START + timedelta(days=900)), []),
     ]
     for question, hints in asked:

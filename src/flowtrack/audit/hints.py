@@ -14,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from flowtrack.audit.family import Answer, Question
+from flowtrack.domain.names import Kind, Verdict
 from flowtrack.domain.registry import RegistryDocument
 from flowtrack.policy.source import files_of_default_pack
 
@@ -26,6 +27,12 @@ _FILES: Final = {
     "purpose": "vocabulary/purpose.yaml",
     "clause": "clauses.yaml",
 }
+_WORDS: Final[dict[str, frozenset[str]]] = {
+    "kind": frozenset(Kind),
+    "verdict": frozenset(Verdict),
+}
+"""Fields whose values are fixed words, where a question takes them as text."""
+_PLACES: Final = {"party": "recipient"}
 _CLOSE: Final = 0.6
 _CLOSEST_MAX: Final = 3
 
@@ -72,12 +79,26 @@ def registered(bodies: Iterable[str]) -> dict[str, set[str]]:
 
 
 def _hints(question: Question[A], known: Callable[[str], Collection[str]]) -> Iterator[str]:
+    for field, named, name in _named_by(question):
+        seen = {*known(named), *_declared(named)}
+        if not _among(name, seen, under=named == "category"):
+            meant = did_you_mean(name, seen)
+            yield f"what `{field}` names was never seen{f': {meant}' if meant else ''}"
+    for field, words in _WORDS.items():
+        for name in _names_in(getattr(question, field, None)):
+            if name not in words:
+                meant = did_you_mean(name, words) or f"it is one of {', '.join(sorted(words))}"
+                yield f"there is no such `{field}`: {meant}"
+
+
+def _named_by(question: Question[A]) -> Iterator[tuple[str, str, str]]:
+    """Give each name in a question: its field, the field of `NAMED` whose names it is one of, and itself."""
     for field in NAMED:
         for name in _names_in(getattr(question, field, None)):
-            seen = {*known(field), *_declared(field)}
-            if not _among(name, seen, under=field == "category"):
-                meant = did_you_mean(name, seen)
-                yield f"what `{field}` names was never seen{f': {meant}' if meant else ''}"
+            yield field, field, name
+    place = getattr(question, "start", None)
+    if place is not None:
+        yield "name", _PLACES.get(place, place), str(getattr(question, "name", ""))
 
 
 def _names_in(value: Any) -> list[str]:  # noqa: ANN401 - a field of any question
