@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -11,7 +14,7 @@ from flowtrack.adapters.http.client import LedgerClient
 from flowtrack.adapters.http.server import LoopbackServer
 from flowtrack.adapters.http.service import build_app
 from flowtrack.audit.families import FAMILIES, question_of
-from flowtrack.audit.family import PagedQuestion
+from flowtrack.audit.family import PagedQuestion, Question
 from flowtrack.audit.following import joined, pages_of
 from flowtrack.audit.violations import Violations
 from flowtrack.errors import QuestionError
@@ -80,6 +83,55 @@ def test_a_cursor_serves_its_own_question_only(both: Both) -> None:
     for wrong in ("!", "e30", after[:-3], "W10"):
         with pytest.raises(QuestionError, match="cursor"):
             both.ledger.ask(Violations(limit=1, after=wrong), asker=ASKER)
+
+
+def test_a_cursor_that_was_changed_is_refused(both: Both) -> None:
+    """What does not fit in the place of a part of a cursor is refused by name before the ledger is asked."""
+    written_day(both.store)
+    for family in (each for each in FAMILIES.values() if issubclass(each, PagedQuestion)):
+        question = family(**required(family), limit=1)
+        after = both.ledger.ask(question, asker=ASKER).about.completeness.after
+        if not after:
+            continue
+        identity, pinned, key = json.loads(base64.urlsafe_b64decode(after + "=" * (-len(after) % 4)))
+        for place, part in enumerate(key):
+            for wrong in ("x" if isinstance(part, int) else 7, 1 << 64, True):
+                changed = json.dumps([identity, pinned, [*key[:place], wrong, *key[place + 1 :]]])
+                cursor = base64.urlsafe_b64encode(changed.encode()).decode().rstrip("=")
+                with pytest.raises(QuestionError) as caught:
+                    both.ledger.ask(question.model_copy(update={"after": cursor}), asker=ASKER)
+                assert caught.value.where == "after"
+
+
+def test_a_cursor_keeps_what_was_known(both: Both) -> None:
+    """Behind a cursor nothing else can be taken as known than before it: pages would not agree with each other."""
+    written_day(both.store)
+    first = both.ledger.ask(Violations(limit=1), asker=ASKER).about
+    known = datetime.fromisoformat(first.question["known_at"])
+    after = first.completeness.after
+    assert both.ledger.ask(Violations(limit=1, after=after, known_at=known), asker=ASKER).rows
+    with pytest.raises(QuestionError, match="another question"):
+        both.ledger.ask(Violations(limit=1, after=after, known_at=known - timedelta(microseconds=1)), asker=ASKER)
+
+
+def test_the_ends_of_the_calendar_are_instants(both: Both) -> None:
+    """Before and after everything can be asked with the first and the last instant that can be written."""
+    written_day(both.store)
+    for name, family in FAMILIES.items():
+        for text in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-14:00"):
+            times = dict.fromkeys(("as_of", "known_at", "since", "until"), text)
+            assert both.ledger.ask(question_of(name, {**required(family), **times}), asker=ASKER).about.family == name
+    everything = both.ledger.ask(Violations(), asker=ASKER).rows
+    for field, all_of_it in (("as_of", "9999"), ("known_at", "9999"), ("since", "0001"), ("until", "9999")):
+        for year in ("0001", "9999"):
+            question = question_of("violations", {field: f"{year}-01-01T00:00:00Z"})
+            assert both.ledger.ask(question, asker=ASKER).rows == (everything if year == all_of_it else []), field
+
+
+def required(family: type[Question[Any]]) -> dict[str, str]:
+    """What a family has to be asked with."""
+    given = {"subject": "0" * 32, "start": "service", "name": "web", "recipient": "courier"}
+    return {name: given.get(name, "x") for name, field in family.model_fields.items() if field.is_required()}
 
 
 def test_another_process_answers_alike(expected: MemoryLedger) -> None:

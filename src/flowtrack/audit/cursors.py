@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from pydantic import Field, StrictInt, StrictStr, TypeAdapter
 
 from flowtrack.audit.family import Answer, PagedQuestion, identity_of
 from flowtrack.domain.instants import from_us, instant_us
+from flowtrack.domain.model import SUBJECT_PATTERN
 from flowtrack.errors import QuestionError
 
 A = TypeVar("A", bound=Answer)
 Key = list[StrictStr | StrictInt]
 """Of the last row given: what rows are ordered by."""
+Kind = type[str] | range | re.Pattern[str]
+"""Of one part of a key: any text, whole numbers of a range, or a text that matches."""
+WHOLE: Final = range(-(1 << 63), 1 << 63)
+COUNT: Final = range(1 << 63)
+SMALL: Final = range(1 << 16)
+SUBJECT: Final = re.compile(SUBJECT_PATTERN)
+FLOW: Final[Sequence[Kind]] = (WHOLE, str, SMALL, COUNT, str, SMALL)
+"""A flow's place: instant in microseconds, epoch, partition, offset, category, revision."""
 
 _PINNED_MAX_US = 1 << 57  # some year 6500
 _content = TypeAdapter(tuple[str, Annotated[int, Field(ge=0, le=_PINNED_MAX_US)] | None, Key])
@@ -34,12 +45,12 @@ def cursor_of(question: PagedQuestion[A], key: Key) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def key_of(question: PagedQuestion[A], length: int) -> Key | None:
+def key_of(question: PagedQuestion[A], kinds: Sequence[Kind]) -> Key | None:
     """Give the key behind which a page begins; None for the first page.
 
     Args:
         question: as it was asked.
-        length: of the key.
+        kinds: of the key's parts: a cursor comes from outside, and may have been changed there.
 
     Raises:
         QuestionError: it is no cursor, or that of another question.
@@ -47,18 +58,26 @@ def key_of(question: PagedQuestion[A], length: int) -> Key | None:
     if not question.after:
         return None
     key = _read(question)[1]
-    if len(key) != length:
+    if len(key) != len(kinds) or not all(map(_is, key, kinds)):
         raise QuestionError("the cursor is not right", where="after", help=_HELP)
     return key
+
+
+def _is(part: str | int, kind: Kind) -> bool:
+    if isinstance(kind, range):
+        return isinstance(part, int) and part in kind
+    return isinstance(part, str) and (isinstance(kind, type) or kind.fullmatch(part) is not None)
 
 
 def pinned_at(question: PagedQuestion[A]) -> datetime | None:
     """Give what the pages before took as known; None for the first page.
 
     Raises:
-        QuestionError: it is no cursor, or that of another question.
+        QuestionError: it is no cursor, or that of another question, be it only by what it takes as known.
     """
     pinned = _read(question)[0] if question.after else None
+    if pinned is not None and question.known_at is not None and instant_us(question.known_at) != pinned:
+        raise QuestionError("the cursor belongs to another question", where="after", help=_HELP)
     return None if pinned is None else from_us(pinned)
 
 

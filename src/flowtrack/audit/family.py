@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import AwareDatetime, Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny
 
 from flowtrack.audit.answers import CompleteUpTo
-from flowtrack.audit.questions import TwoTimes
+from flowtrack.audit.questions import Instant, TwoTimes
 from flowtrack.audit.roles import COUNTERS, Role
 from flowtrack.domain.model import Contract, Subject
 
@@ -92,9 +92,9 @@ class Question(TwoTimes, Generic[A]):
     names_subjects: ClassVar[bool] = False
     """Its rows show pseudonyms, whomever it is about."""
 
-    since: AwareDatetime | None = None
+    since: Instant | None = None
     """Only what happened at this instant or later."""
-    until: AwareDatetime | None = None
+    until: Instant | None = None
     """Only what happened before this instant."""
 
     @property

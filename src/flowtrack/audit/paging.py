@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from flowtrack.audit.cursors import Key, cursor_of, key_of
+from flowtrack.audit.cursors import WHOLE, Key, cursor_of, key_of
 from flowtrack.audit.family import About, Answer, PagedQuestion
 
 A = TypeVar("A", bound=Answer)
@@ -27,9 +27,9 @@ def page_of(
         QuestionError: the cursor is not right.
     """
     ordered = sorted(rows, key=key)
-    if question.after:
-        length = len(key(ordered[0])) if ordered else 0
-        start = key_of(question, length) or []
+    if question.after and ordered:
+        kinds = [WHOLE if isinstance(part, int) else str for part in key(ordered[0])]
+        start = key_of(question, kinds) or []
         ordered = [row for row in ordered if key(row) > start]
     given = ordered[: question.limit]
     if len(ordered) > len(given):

@@ -6,31 +6,44 @@ known of it.  Left out, each means now.  With both set, an answer of last March 
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from flowtrack.domain.decision import SituationId
 from flowtrack.domain.model import Contract
+
+_FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
+_LAST: Final = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def _in_calendar(moment: datetime) -> datetime:
+    """Keep a day from the ends of the calendar: an instant there may have no name in UTC, and none follows the last."""
+    return min(max(moment, _FIRST), _LAST)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
+"""Any instant that a question may name; `0001-01-01` and `9999-12-31` are understood as before and after everything."""
 
 
 class TwoTimes(Contract):
     """Valid time and transaction time of a question."""
 
-    as_of: AwareDatetime | None = None
+    as_of: Instant | None = None
     """Only what had happened by this instant."""
-    known_at: AwareDatetime | None = None
+    known_at: Instant | None = None
     """Only what the ledger had recorded by this instant."""
 
 
 class Period(Contract):
     """What happened between two instants, as far as it was known at a third."""
 
-    since: AwareDatetime | None = None
+    since: Instant | None = None
     """Only what happened at this instant or later."""
-    until: AwareDatetime | None = None
+    until: Instant | None = None
     """Only what happened before this instant."""
-    known_at: AwareDatetime | None = None
+    known_at: Instant | None = None
     """Only what the ledger had recorded by this instant."""
 
 

@@ -19,7 +19,7 @@ from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.categories import under
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.coverage import Coverage
-from flowtrack.audit.cursors import cursor_of, key_of, pinned_at
+from flowtrack.audit.cursors import FLOW, cursor_of, key_of, pinned_at
 from flowtrack.audit.explanation import Explanation
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
@@ -116,7 +116,7 @@ def violations(view: View, question: Violations, about: About) -> ViolationsAnsw
         and (question.clause is None or question.clause in judged[row["pack"], row["situation"]]["clauses"])
     ]
     rows.sort(key=lambda row: tuple(row[name] for name in _ORDERED_BY), reverse=True)
-    key = key_of(question, len(_ORDERED_BY))
+    key = key_of(question, FLOW)
     if key is not None:
         rows = [row for row in rows if tuple(row[name] for name in _ORDERED_BY) < tuple(key)]
     given = rows[: question.limit]

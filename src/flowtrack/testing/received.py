@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import date
 
 from flowtrack.audit.categories import under
-from flowtrack.audit.cursors import cursor_of, key_of
+from flowtrack.audit.cursors import COUNT, SUBJECT, cursor_of, key_of
 from flowtrack.audit.family import About
 from flowtrack.audit.received import (
     Received,
@@ -30,7 +30,7 @@ def received(view: View, question: Received, about: About) -> ReceivedAnswer:
     named = question.recipient is not None
     rows = [_row(view, key, group, subjects=named) for key, group in groups.items()]
     rows.sort(key=_order)
-    key = key_of(question, 3)
+    key = key_of(question, (COUNT, str, str))
     behind = [row for row in rows if key is None or _order(row) > (-int(key[0]), str(key[1]), str(key[2]))]
     given = behind[: question.limit]
     if len(behind) > len(given):
@@ -50,7 +50,7 @@ def received_subjects(view: View, question: ReceivedSubjects, about: About) -> R
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in _shares(view, question):
         groups[row["subject"]].append(row)
-    key = key_of(question, 1)
+    key = key_of(question, (SUBJECT,))
     behind = [subject for subject in sorted(groups) if key is None or subject > str(key[0])]
     given = behind[: question.limit]
     if len(behind) > len(given):

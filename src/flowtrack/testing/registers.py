@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from flowtrack.audit.access import Access, AccessAnswer, StaffCount, StaffUse, actor_of
 from flowtrack.audit.categories import under
-from flowtrack.audit.cursors import cursor_of, key_of
+from flowtrack.audit.cursors import FLOW, cursor_of, key_of
 from flowtrack.audit.family import About
 from flowtrack.audit.overdue import Overdue, OverdueAnswer, overdue_of, rank_of
 from flowtrack.audit.paging import page_of
@@ -51,7 +51,7 @@ def access(view: View, question: Access, about: About) -> AccessAnswer:
         )
         for (actor, role), group in counts.items()
     ]
-    key = key_of(question, len(_ORDERED_BY))
+    key = key_of(question, FLOW)
     if key is not None:
         flows = [row for row in flows if tuple(row[name] for name in _ORDERED_BY) < tuple(key)]
     given = flows[: question.limit]

@@ -8,7 +8,7 @@ from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import filters_of
 from flowtrack.adapters.clickhouse.times import Times, times_of
 from flowtrack.audit.access import Access, AccessAnswer, StaffCount, StaffUse, actor_of
-from flowtrack.audit.cursors import cursor_of, key_of
+from flowtrack.audit.cursors import FLOW, cursor_of, key_of
 from flowtrack.audit.family import About
 from flowtrack.domain.instants import from_us
 
@@ -66,7 +66,7 @@ def access(store: Store, question: Access, about: About) -> AccessAnswer:
         QuestionError: the cursor is not right.
         StoreError: the database cannot answer.
     """
-    times, key = times_of(question), key_of(question, len(_ORDERED_BY))
+    times, key = times_of(question), key_of(question, FLOW)
     where, filters = filters_of(question, _COLUMNS, _BY_STAFF)
     if question.subject is not None:
         where, filters = where + _WHOSE, {**filters, "subject": question.subject}

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.audit_log import AuditLine, AuditLog, AuditLogAnswer
-from flowtrack.audit.cursors import cursor_of, key_of
+from flowtrack.audit.cursors import COUNT, WHOLE, cursor_of, key_of
 from flowtrack.audit.family import About
 from flowtrack.domain.instants import from_us, instant_us
 
@@ -37,7 +37,7 @@ def audit_log(store: Store, question: AuditLog, about: About) -> AuditLogAnswer:
         QuestionError: the cursor is not right.
         StoreError: the database cannot answer.
     """
-    behind = key_of(question, 2) or [_EVER_US, 0]
+    behind = key_of(question, (WHOLE, COUNT)) or [_EVER_US, 0]
     found = store.named(
         _LINES,
         since=0 if question.since is None else instant_us(question.since),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import filters_of, standing
 from flowtrack.adapters.clickhouse.times import times_of
-from flowtrack.audit.cursors import cursor_of, key_of
+from flowtrack.audit.cursors import COUNT, SUBJECT, cursor_of, key_of
 from flowtrack.audit.family import About
 from flowtrack.audit.received import (
     Received,
@@ -81,7 +81,7 @@ def received(store: Store, question: Received, about: About) -> ReceivedAnswer:
         QuestionError: the cursor is not right.
         StoreError: the database cannot answer.
     """
-    times, key = times_of(question), key_of(question, len(_KEY))
+    times, key = times_of(question), key_of(question, (COUNT, str, str))
     where, filters = filters_of(question, _FILTERS, _SHARES)
     parameters = {**times.parameters, **filters, **_numbered(key)}
     statement = _ROWS.replace("{standing}", standing(_COLUMNS, times, where))
@@ -112,7 +112,7 @@ def received_subjects(store: Store, question: ReceivedSubjects, about: About) ->
         QuestionError: the cursor is not right.
         StoreError: the database cannot answer.
     """
-    times, key = times_of(question), key_of(question, 1)
+    times, key = times_of(question), key_of(question, (SUBJECT,))
     where, filters = filters_of(question, _FILTERS)
     statement = _RECIPIENTS.replace("{where}", where).replace("{when}", times.exact)
     found = store.named(

@@ -8,12 +8,11 @@ from typing import Any, Final
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import filters_of, standing
 from flowtrack.adapters.clickhouse.times import times_of
-from flowtrack.audit.cursors import Key, cursor_of, key_of
+from flowtrack.audit.cursors import FLOW, Key, cursor_of, key_of
 from flowtrack.audit.family import About
 from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
 from flowtrack.domain.instants import DAY_US, from_us
 
-_KEY_LENGTH = 6
 _DAY: Final = "toDate(happened_at) AS day"
 # The newest first; the key names one row of those that stand.
 _ROWS: Final = """
@@ -53,7 +52,7 @@ def violations(store: Store, question: Violations, about: About) -> ViolationsAn
         QuestionError: the cursor is not right.
         StoreError: the database cannot answer.
     """
-    times, key = times_of(question), key_of(question, _KEY_LENGTH)
+    times, key = times_of(question), key_of(question, FLOW)
     also = _NOT_PASSED if question.clause is None else f"{_NOT_PASSED} AND {_OF_CLAUSE}"
     filters = filters_of(question, _COLUMNS, also)
     parameters = {**times.parameters, **filters.parameters, "clause": question.clause or ""}
