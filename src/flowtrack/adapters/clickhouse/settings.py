@@ -12,7 +12,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from flowtrack.errors import ConfigurationError
 
 _MIB = 1024 * 1024
-_CACHE_BYTES = 8 * _MIB  # a trail reads one granule a part: what it needs of marks and primary keys fits
+_CACHE_BYTES = 8 * _MIB
+_MARKS_BYTES = 32 * _MIB
+"""Marks of all columns of 100 million rows are some 10 MiB. With 8 a trail found one in ten of them and read the others
+anew, which took four to seven times as long (docs/performance.md)."""
 _SMALLEST_MIB = 200  # below, the engine has nothing left to merge with after loading itself
 _PREFIX = "FLOWTRACK_CLICKHOUSE__"
 _ENGINE = Path(__file__).with_name("engine.xml")  # a file for certain: the engine itself reads it
@@ -131,7 +134,7 @@ class ClickHouseSettings(BaseSettings):
         """Give the embedded engine's server settings: few threads, small caches, a hard bound on memory."""
         return {
             "max_server_memory_usage": str(self.memory_bytes_max),
-            "mark_cache_size": str(_CACHE_BYTES),
+            "mark_cache_size": str(_MARKS_BYTES),
             "primary_index_cache_size": str(_CACHE_BYTES),
             "query_condition_cache_size": str(_CACHE_BYTES),
             "compiled_expression_cache_size": str(_CACHE_BYTES),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from flowtrack.adapters.clickhouse.judged import UNJUDGED, judgements_of
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.sums import filters_of
 from flowtrack.adapters.clickhouse.times import times_of
 from flowtrack.audit.family import About
 from flowtrack.audit.trail import (
@@ -25,42 +28,27 @@ from flowtrack.domain.consent import Notice, UsagePolicy
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.domain.names import Verdict, worst
 
-# A retraction cancels what it retracts by its sign.
+# What stands is told here and not by the engine: planning sums and groups over so many columns takes as long as reading
+# a part. Conditions that do not narrow are left out, since each reads a column of every part before all others.
 _ROWS: Final = """
-SELECT epoch, source_partition, source_offset, category, revision,
-       any(event_id) AS event_id, any(kind) AS kind, toUnixTimestamp64Micro(any(happened_at)) AS happened_us,
-       toUnixTimestamp64Milli(min(recorded_at)) AS recorded_ms, any(service) AS service, any(purpose) AS purpose,
-       any(basis) AS basis, any(recipient) AS recipient, any(dataset) AS dataset, any(location) AS location,
-       any(verdict) AS verdict, any(pack) AS pack, any(registry) AS registry, any(situation) AS situation,
-       any(consent) AS consent, any(suspect) AS suspect, any(correlation_id) AS correlation_id,
-       any(flows.facts) AS facts, any(flows.particulars) AS particulars
-FROM flows
-WHERE subject = {subject:UUID} AND {when}
-  AND ({its_category:String} IN ('', flows.category) OR startsWith(flows.category, concat({its_category:String}, '.')))
-  AND {its_service:String} IN ('', flows.service) AND {its_kind:String} IN ('', flows.kind)
-GROUP BY epoch, source_partition, source_offset, category, revision
-HAVING sum(sign) > 0
-ORDER BY source_offset, category SETTINGS optimize_use_projections = 0"""
-_JUDGEMENTS: Final = """
-SELECT pack, situation, severity, rules, clauses, reasons, notes, gaps FROM judgements
-WHERE pack IN {packs:Array(String)} AND situation IN {situations:Array(UInt64)}
-ORDER BY defined DESC LIMIT 1 BY pack, situation"""
-# Of a record that came again under its ids the last state counts, as for the checker; it is known since it was said
-# first, since a new broker is given all records once more.
+SELECT epoch, source_partition, source_offset, category, revision, sign, event_id, kind,
+       toUnixTimestamp64Micro(happened_at) AS happened_us, toUnixTimestamp64Milli(recorded_at) AS recorded_ms, service,
+       purpose, basis, recipient, dataset, location, verdict, pack, registry, situation, consent, suspect,
+       correlation_id, facts, particulars
+FROM flows WHERE subject = {subject:UUID} AND {when} AND {where} SETTINGS optimize_use_projections = 0"""
+_FILTERS: Final = {"category": "flows.category", "service": "flows.service", "kind": "flows.kind"}
+_KEY: Final = ("epoch", "source_partition", "source_offset", "category", "revision")
 _CONSENTS: Final = """
-SELECT event_id, record, kind, state, valid_us, recorded_ms, expires_us, scope, notice, method, country FROM
-(
-    SELECT event_id, record, kind, state, valid_from, toUnixTimestamp64Micro(valid_from) AS valid_us,
-           toUnixTimestamp64Milli(min(recorded_at)) AS recorded_ms, toUnixTimestamp64Micro(expires) AS expires_us,
-           scope, notice, method, country
-    FROM consents
-    WHERE subject = {subject:UUID} AND recorded_at <= fromUnixTimestamp64Micro({known_at:Int64}, 'UTC')
-    GROUP BY event_id, record, kind, state, valid_from, expires, scope, notice, method, country
-    ORDER BY max((recorded_at, decision_offset)) DESC LIMIT 1 BY record, event_id
+SELECT event_id, record, kind, state, toUnixTimestamp64Micro(valid_from) AS valid_us,
+       toUnixTimestamp64Milli(recorded_at) AS recorded_ms, toUnixTimestamp64Micro(expires) AS expires_us, scope, notice,
+       method, country, decision_offset
+FROM consents WHERE subject = {subject:UUID} AND recorded_at <= fromUnixTimestamp64Micro({known_at:Int64}, 'UTC')
+SETTINGS optimize_use_projections = 0"""
+_SAID: Final = (
+    *("event_id", "record", "kind", "state", "valid_us", "expires_us"),
+    *("scope", "notice", "method", "country"),
 )
-WHERE valid_from <= fromUnixTimestamp64Micro({as_of:Int64}, 'UTC') SETTINGS optimize_use_projections = 0"""
 _EVER_US = 1 << 57  # some year 6500
-_NOT_JUDGED: dict[str, Any] = {name: [] for name in ("rules", "clauses", "reasons", "notes", "gaps")} | {"severity": ""}
 
 _scope = TypeAdapter(UsagePolicy)
 _notice = TypeAdapter(Notice)
@@ -73,15 +61,11 @@ def trail(store: Store, question: Trail, about: About) -> TrailAnswer:
         StoreError: the database cannot answer.
     """
     times = times_of(question)
-    found = store.named(
-        _ROWS.replace("{when}", times.exact),
-        **times.parameters,
-        subject=question.subject,
-        its_category=question.category or "",
-        its_service=question.service or "",
-        its_kind=question.kind or "",
-    )
-    judgements = _judgements(store, found) if found else {}
+    where, filters = filters_of(question, _FILTERS)
+    statement = _ROWS.replace("{when}", times.exact).replace("{where}", where)
+    found = standing_rows(store.named(statement, **times.parameters, **filters, subject=question.subject), _KEY)
+    found.sort(key=lambda row: (row["source_offset"], row["category"]))
+    judgements = judgements_of(store, {(row["pack"], row["situation"]) for row in found})
     rows = sorted(
         (_event(group, judgements) for group in _by_event(found)),
         key=lambda event: (event.happened_at, event.recorded_at, event.offset),
@@ -93,11 +77,21 @@ def trail(store: Store, question: Trail, about: About) -> TrailAnswer:
     )
 
 
-def _judgements(store: Store, flows: list[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
-    """What was said of the situations of some flows, by pack and situation."""
-    packs, situations = {row["pack"] for row in flows}, {row["situation"] for row in flows}
-    judged = store.named(_JUDGEMENTS, packs=sorted(packs), situations=sorted(situations))
-    return {(row["pack"], row["situation"]): row for row in judged}
+def standing_rows(rows: Iterable[dict[str, Any]], key: Sequence[str]) -> list[dict[str, Any]]:
+    """Give what stands of some rows, each once, since it was known first: a retraction cancels what it retracts.
+
+    Args:
+        rows: of `flows`, with their sign and, as `recorded_ms`, when they were recorded.
+        key: the columns that tell what is one thing.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        named = tuple(row[name] for name in key)
+        before = found.setdefault(named, row)
+        if before is not row:
+            before["sign"] += row["sign"]
+            before["recorded_ms"] = min(before["recorded_ms"], row["recorded_ms"])
+    return [row for row in found.values() if row["sign"] > 0]
 
 
 def consents_of(
@@ -112,14 +106,27 @@ def consents_of(
         known_at: only what was recorded by then.
         record: only of this one.
     """
-    found = store.named(
-        _CONSENTS,
-        subject=subject,
-        as_of=_EVER_US if as_of is None else instant_us(as_of),
-        known_at=_EVER_US if known_at is None else instant_us(known_at),
-    )
-    consents = [_consent(row) for row in found if record in {"", row["record"]}]
+    known_us, as_of_us = (_EVER_US if moment is None else instant_us(moment) for moment in (known_at, as_of))
+    found = _last_states(store.named(_CONSENTS, subject=subject, known_at=known_us))
+    consents = [_consent(row) for row in found if record in {"", row["record"]} and row["valid_us"] <= as_of_us]
     return sorted(consents, key=lambda each: (each.valid_from, each.recorded_at, each.record, each.event_id))
+
+
+def _last_states(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last of what came under the same ids, as for the checker, known since it was said first.
+
+    A new broker is given all records once more.
+    """
+    last: dict[tuple[str, str], tuple[tuple[int, int], dict[str, Any], tuple[Any, ...]]] = {}
+    first_ms: dict[tuple[Any, ...], int] = {}
+    for row in rows:
+        said = tuple(row[name] for name in _SAID)
+        first_ms[said] = min(first_ms.get(said, row["recorded_ms"]), row["recorded_ms"])
+        order = (row["recorded_ms"], row["decision_offset"])
+        named = (row["record"], row["event_id"])
+        if named not in last or order > last[named][0]:
+            last[named] = (order, row, said)
+    return [{**row, "recorded_ms": first_ms[said]} for _, row, said in last.values()]
 
 
 def _ended(question: Trail) -> datetime | None:
@@ -159,9 +166,7 @@ def _event(rows: list[dict[str, Any]], judgements: dict[tuple[str, int], dict[st
         partition=first["source_partition"],
         offset=first["source_offset"],
         categories=[
-            _category(row, judgements.get((row["pack"], row["situation"]), _NOT_JUDGED))
-            for row in rows
-            if row["category"]
+            _category(row, judgements.get((row["pack"], row["situation"]), UNJUDGED)) for row in rows if row["category"]
         ],
     )
 
