@@ -25,7 +25,8 @@ from flowtrack.adapters.kafka.replay import read_topic
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.adapters.kafka.topics import create_topics
 from flowtrack.apps.supervisor import Part, Supervisor
-from flowtrack.domain.decision import Finding
+from flowtrack.domain.decision import Amendment, Finding
+from flowtrack.domain.names import Kind, Verdict
 from flowtrack.tracking.alerts import opened
 from flowtrack.tracking.records import Topic
 from flowtrack.wire.decisions import decode_finding
@@ -95,6 +96,15 @@ def until_count(heard: queue.Queue[dict[str, Any]], count: int) -> dict[str, Any
             return alert
 
 
+def kill(supervisor: Supervisor) -> None:
+    """Kill the alerter as soon as it runs; it is started again."""
+    deadline_s, pause = time.monotonic() + TOLD_WITHIN_S, threading.Event()
+    while "alerter" not in supervisor.pids:
+        assert time.monotonic() < deadline_s, "the alerter is not started again"
+        pause.wait(0.02)
+    os.kill(supervisor.pids["alerter"], signal.SIGKILL)
+
+
 def until_ready_says(port: int, what: str) -> None:
     """Wait until a worker's readiness says something."""
     deadline_s, pause, said = time.monotonic() + 2 * TOLD_WITHIN_S, threading.Event(), ""
@@ -105,15 +115,49 @@ def until_ready_says(port: int, what: str) -> None:
         pause.wait(0.02)
 
 
-def until_stands(kafka: KafkaSettings, count: int) -> dict[str, Any]:
-    """Give the alert that the topic ends with, once it has a count."""
-    deadline_s, pause = time.monotonic() + TOLD_WITHIN_S, threading.Event()
+def until_stands(kafka: KafkaSettings, count: int, **also: object) -> dict[str, Any]:
+    """Give the alert that the topic ends with, once it has a count, and whatever else it should say."""
+    deadline_s, pause = time.monotonic() + 2 * TOLD_WITHIN_S, threading.Event()
     while True:
-        alert: dict[str, Any] = json.loads(list(read_topic(kafka, Topic.ALERTS))[-1].value or b"")
-        if alert["count"] >= count:
+        states = [json.loads(record.value or b"") for record in read_topic(kafka, Topic.ALERTS)]
+        alert: dict[str, Any] = states[-1] if states else {"count": 0}
+        if alert["count"] >= count and also.items() <= alert.items():
             return alert
-        assert time.monotonic() < deadline_s, f"the topic ends with {alert['count']} findings"
+        assert time.monotonic() < deadline_s, (
+            f"the topic ends with {alert['count']} findings, {alert.get('lifted')} lifted"
+        )
         pause.wait(0.1)
+
+
+def amended(number: int, *, lifted: bool = False) -> bytes:
+    """What late knowledge says of the same event: denied since, or permitted after all."""
+    of = decode_finding(finding(number))
+    verdicts = (Verdict.DENY, Verdict.PERMIT) if lifted else (Verdict.PERMIT, Verdict.DENY)
+    return (
+        Amendment(
+            type="amendment",
+            cause="consent",
+            changed="",
+            event_id=of.event_id,
+            service=of.service,
+            subject=of.subject,
+            kind=Kind.SHARE,
+            happened_at=of.happened_at,
+            recorded_at=of.happened_at,
+            epoch=of.epoch,
+            partition=of.partition,
+            offset=of.offset,
+            decision_offset=1_000 + lifted,
+            pack="default@1",
+            registry="world@1",
+            categories=[],
+            verdict_before=verdicts[0],
+            verdict=verdicts[1],
+            finding=None if lifted else Finding.model_validate_json(finding(number)),
+        )
+        .model_dump_json()
+        .encode()
+    )
 
 
 def test_a_finding_reaches_the_webhook_and_a_killed_alerter_goes_on(
@@ -148,6 +192,12 @@ def test_a_finding_reaches_the_webhook_and_a_killed_alerter_goes_on(
         assert until_count(heard, 10)["identity"] == first["identity"]
         os.kill(supervisor.pids["alerter"], signal.SIGKILL)
         assert until_count(heard, 10)["identity"] == first["identity"]
+        producer.produce(Topic.AMENDMENTS, amended(10), b"k", 2)
+        for number in range(11):
+            producer.produce(Topic.AMENDMENTS, amended(number, lifted=True), b"k", number % 4)
+        producer.flush()
+        ended = until_stands(kafka, 11, state="resolved")
+        assert (ended["identity"], ended["amended"], ended["lifted"]) == (first["identity"], 1, 11)
         assert supervisor.stop("alerter", 30)
     broker.stop()
 
@@ -190,4 +240,46 @@ def test_what_stands_behind_a_dead_alerters_transaction_is_recalled(
         assert heard.get(timeout=TOLD_WITHIN_S)["count"] == 7, "what was open is told anew"
         until_ready_says(port, "ready")
         assert until_stands(kafka, 8)["identity"] == counted.identity
+        assert supervisor.stop("alerter", 30)
+
+
+@pytest.mark.real_kafka
+def test_amendments_count_once_though_the_alerter_and_the_sink_are_killed(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, told: tuple[str, queue.Queue[dict[str, Any]]]
+) -> None:
+    """Killed again and again among amendments that come twice, it counts each once, and ends when all are lifted."""
+    url, heard = told
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(real_kafka(tmp_path_factory.mktemp("kafka")))
+        except NoKafkaError as error:
+            pytest.skip(str(error))
+        kafka = KafkaSettings(bootstrap_servers=address)
+        create_topics(kafka)
+        env = {
+            "FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS": address,
+            "FLOWTRACK_KAFKA__INSTANCE": "one",
+            "FLOWTRACK_ALERTS__WEBHOOK_URL": url,
+            "FLOWTRACK_ALERTS__TERMINAL": "false",
+        }
+        supervisor = stack.enter_context(Supervisor(tmp_path))
+        supervisor.start(Part("alerter", (sys.executable, "-m", "flowtrack.apps.worker", "alerter"), env))
+        supervisor.wait_ready("alerter", 60)
+        producer = Producer({**kafka.librdkafka(), "linger.ms": 0})
+        for start in range(0, 200, 100):
+            for number in (*range(start, start + 100), *range(start, start + 50)):  # a sink's step, some of it again
+                producer.produce(Topic.AMENDMENTS, amended(number), b"k", number % 4)
+            producer.flush()
+            until_count(heard, 1)
+            kill(supervisor)
+        open_alert = until_stands(kafka, 200)
+        assert (open_alert["count"], open_alert["amended"], len(open_alert["followed"])) == (200, 200, 200)
+        for number in range(200):
+            producer.produce(Topic.AMENDMENTS, amended(number, lifted=True), b"k", number % 4)
+            if number == 100:
+                producer.flush()
+                kill(supervisor)
+        producer.flush()
+        ended = until_stands(kafka, 200, state="resolved")
+        assert (ended["count"], ended["lifted"], ended["followed"]) == (200, 200, [])
         assert supervisor.stop("alerter", 30)

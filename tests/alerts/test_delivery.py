@@ -273,3 +273,15 @@ def test_alertmanager_ends_a_resolved_alert(alertmanager: str, poster: Callable[
     notifier.notify([first])
     notifier.notify([first.model_copy(update={"state": "resolved", "last_at": first.last_at + timedelta(minutes=1)})])
     assert httpx.get(f"{alertmanager}{PATH}", params={"active": "true"}).json() == []
+
+
+@pytest.mark.alertmanager
+def test_alertmanager_ends_what_late_knowledge_lifts(alertmanager: str, poster: Callable[..., Poster]) -> None:
+    """Denied late, told as active with how it came; lifted later, it is no longer among the active ones."""
+    notifier = AlertmanagerNotifier(poster(alertmanager + PATH), resolve_after=timedelta(hours=1))
+    late = alert(now=datetime.now(UTC) - timedelta(minutes=5)).model_copy(update={"amended": 1})
+    notifier.notify([late])
+    (shown,) = httpx.get(f"{alertmanager}{PATH}", params={"active": "true"}).json()
+    assert (shown["annotations"]["judged_anew"], "lifted" in shown["annotations"]) == ("1", False)
+    notifier.notify([late.model_copy(update={"lifted": 1, "state": "resolved"})])
+    assert httpx.get(f"{alertmanager}{PATH}", params={"active": "true"}).json() == []

@@ -220,7 +220,7 @@ def test_what_is_no_finding_becomes_a_dead_letter() -> None:
     bad = b'{"type": "finding", "subject": "hong@example.com"}'
     outputs = it.process([record(b"\xff", 0), record(finding(1), 1), record(bad, 2)])
     letters = [DeadLetter.model_validate_json(o.value or b"") for o in outputs if o.topic == Topic.DEADLETTERS]
-    assert [(letter.offset, letter.code.value) for letter in letters] == [(0, "not_json"), (2, "bad_field")]
+    assert [(letter.offset, letter.code.value) for letter in letters] == [(0, "not_json"), (2, "missing_field")]
     assert "hong" not in str(outputs)
     assert [alert.count for alert in it.open] == [1]
 
@@ -258,7 +258,7 @@ def test_cuts_aborts_and_restarts_change_nothing(findings: list[Finding], cuts: 
             pieces = alerter(Ear(), log=log)
             pieces.assigned(0, ())
 
-    def essence(alerts: list[Alert]) -> list[object]:
+    def essence(alerts: Sequence[Alert]) -> list[object]:
         return [(a.identity, a.count, a.severity, a.purpose, a.categories, a.clauses) for a in alerts]
 
     assert essence(pieces.open) == essence(whole.open)

@@ -58,6 +58,8 @@ class Pipeline:
         self.library = RuleLibrary(packs=[the_pack()], documents=[world.registry()])
         self.log: list[Record] = []
         self.published: list[Output] = []
+        self.found: list[Output] = []
+        """Findings."""
         self._checker = Checker(self.rulebook, 1, lambda _: False, epoch=epoch)
         self._checker.assigned(0, ())
         self._written = 0
@@ -80,6 +82,8 @@ class Pipeline:
     def check(self, batch: Sequence[Record]) -> None:
         """Judge a batch, and put what comes of it on the partition of decisions."""
         for output in self._checker.process(batch):
+            if output.topic == Topic.FINDINGS:
+                self.found.append(output)
             if output.topic == Topic.DECISIONS:
                 offset = len(self.log)
                 self.log.append(Record(Topic.DECISIONS, 0, offset, START_MS + offset, output.key, output.value))
@@ -126,11 +130,15 @@ class Pipeline:
         """Every row of the world's subjects."""
         return self.store.flows_of(Scope(self._epoch, 0, END, 0), world.SUBJECTS)
 
+    def rows_standing(self) -> list[FlowRow]:
+        """The rows of the world's subjects that stand at the end."""
+        return standing(self.rows(), END, 0)
+
     def answers(self) -> Answer:
         """What stands at the end."""
         return {
             (row["event_id"], row["category"]): (row["verdict"], row["situation"], row["consent"], row["pack"])
-            for row in standing(self.rows(), END, 0)
+            for row in self.rows_standing()
         }
 
 

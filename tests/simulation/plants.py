@@ -7,7 +7,6 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from flowtrack.domain.consent import ConsentRecord
-from flowtrack.domain.decision import Alert
 from flowtrack.domain.instants import BEGINNING_US
 from flowtrack.errors import ContractError, StoreError
 from flowtrack.testing.broker import MemoryBroker, MemoryMember, Place
@@ -190,7 +189,7 @@ class _TellsEarly(Alerter):
 
     def process(self, records: Sequence[Record]) -> list[Output]:
         outputs = super().process(records)
-        notices: list[Alert] = list(self._notices.values())
+        notices = list(self._notices.values())
         self._notices.clear()
         if notices:
             self._hand_on(notices)

@@ -1,4 +1,4 @@
-"""The alerter process: findings in, grouped alerts out."""
+"""The alerter process: findings and amendments in, grouped alerts out."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ def run() -> int:
             "alerter",
             kafka,
             alerter,
-            topics=(Topic.FINDINGS,),
+            topics=(Topic.FINDINGS, Topic.AMENDMENTS),
             group=ALERTER_GROUP,
+            state_topic=Topic.FINDINGS,  # an amendment may lift what was found: it does not overtake it
             closing="checkpoint" if kafka.embedded else "transactional",
             batch_wait_s=0.02,  # who is told of an unauthorised share is told within a quarter of a second
             waits_for=lambda: recall.waits_for,

@@ -26,7 +26,7 @@ from flowtrack.apps.ledger import asking
 from flowtrack.apps.logs import configure
 from flowtrack.apps.memory import MemoryPeak
 from flowtrack.apps.ports import free_port
-from flowtrack.apps.progress import STAGES, Progress
+from flowtrack.apps.progress import DRAINED, STAGES, Progress
 from flowtrack.apps.report import Published, Report
 from flowtrack.apps.runtime import Runtime
 from flowtrack.apps.screen import Screen, Silent, Steps
@@ -186,7 +186,7 @@ def settle(runtime: Runtime, steps: _Steps) -> None:
     """
     with Progress(runtime.kafka) as progress:
         for kind, name in _SETTLED.items():
-            if not progress.settle(_SETTLE_S, kinds=[kind], look=runtime.supervisor.check):
+            if not progress.settle(_SETTLE_S, kinds=DRAINED[kind], look=runtime.supervisor.check):
                 raise RuntimeStateError(
                     f"`{kind}` has {progress.lag(kind)} records left after {_SETTLE_S:g} s",
                     help=f"its log ends with:\n{runtime.supervisor.log_tail(kind)}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -27,12 +28,19 @@ class Stage(NamedTuple):
 
 STAGES = {
     WorkerKind.CHECKER: Stage(CHECKER_GROUP, (Topic.CONSENTS, Topic.EVENTS)),
-    WorkerKind.ALERTER: Stage(ALERTER_GROUP, (Topic.FINDINGS,)),
+    WorkerKind.ALERTER: Stage(ALERTER_GROUP, (Topic.FINDINGS, Topic.AMENDMENTS)),
     WorkerKind.SINK: Stage(
         SINK_GROUP, (Topic.DECISIONS, Topic.DEADLETTERS, Topic.ALERTS, Topic.POLICIES, Topic.REGISTRY)
     ),
 }
-"""In the order in which data flows: once a worker has no lag, and none before it has, it is done."""
+"""By worker."""
+DRAINED = {
+    WorkerKind.CHECKER: (WorkerKind.CHECKER,),
+    WorkerKind.ALERTER: (WorkerKind.SINK, WorkerKind.ALERTER),
+    WorkerKind.SINK: (WorkerKind.SINK,),
+}
+"""In the order in which data flows, each worker with those that have to be without lag for it to be done: the alerter
+reads what the sink judges anew, and the sink writes what the alerter makes of it."""
 
 
 class Progress:
@@ -73,7 +81,7 @@ class Progress:
         self,
         timeout_s: float,
         *,
-        kinds: Sequence[WorkerKind] = tuple(STAGES),
+        kinds: Sequence[WorkerKind] = tuple(chain(*DRAINED.values())),
         look: Callable[[], None] = lambda: None,
     ) -> bool:
         """Wait until these workers, one after the other, have no lag; False when the time runs out first.

@@ -20,7 +20,7 @@ import structlog
 from flowtrack.apps.directory import DataDirectory, Running
 from flowtrack.apps.documents import Document, default_pack_document, is_vouched_for, publish, signed_document
 from flowtrack.apps.ports import HOST, check_free
-from flowtrack.apps.progress import Progress
+from flowtrack.apps.progress import DRAINED, Progress
 from flowtrack.apps.supervisor import Part, Supervisor
 from flowtrack.apps.worker import WorkerKind
 from flowtrack.errors import BrokerError, RuntimeStateError
@@ -150,9 +150,9 @@ class Runtime:
         deadline_s = time.monotonic() + timeout_s
         done = True
         with Progress(self.kafka) as progress:
-            for kind in (WorkerKind.CHECKER, WorkerKind.ALERTER, WorkerKind.SINK):
+            for kind, kinds in DRAINED.items():
                 try:
-                    settled = progress.settle(deadline_s - time.monotonic(), kinds=[kind], look=self.supervisor.check)
+                    settled = progress.settle(deadline_s - time.monotonic(), kinds=kinds, look=self.supervisor.check)
                 except (BrokerError, RuntimeStateError) as error:
                     _log.error("cannot drain", worker=kind, error=str(error))
                     settled = False

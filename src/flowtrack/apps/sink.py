@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowtrack.apps.child import READY_FILE
-from flowtrack.apps.groups import SINK_GROUP
+from flowtrack.apps.groups import ALERTER_GROUP, SINK_GROUP
 from flowtrack.apps.ledger_timer import kept
 from flowtrack.apps.settings import HealthSettings, read
 from flowtrack.errors import BrokerError
@@ -56,6 +56,7 @@ def run() -> int:
     from flowtrack.adapters.http.service import build_app
     from flowtrack.adapters.http.settings import HttpSettings
     from flowtrack.adapters.kafka.settings import KafkaSettings
+    from flowtrack.adapters.kafka.window import Window
     from flowtrack.adapters.kafka.worker import run_worker
     from flowtrack.apps.rules import RulesRead
     from flowtrack.tracking.amend import Amender
@@ -84,6 +85,7 @@ def run() -> int:
                 topics=SINK_TOPICS,
                 group=SINK_GROUP,
                 closing="planned",  # its work is in the store, not in a transaction
+                windows=(Window(kafka, Topic.AMENDMENTS, (ALERTER_GROUP,)),) if kafka.embedded else (),
                 answer_within_s=_ANSWER_WITHIN_S + clickhouse.timeout_s,
                 batch_records_max=_BATCH_RECORDS_EMBEDDED if kafka.embedded else _BATCH_RECORDS,
                 batch_wait_s=_BATCH_WAIT_EMBEDDED_S if kafka.embedded else _BATCH_WAIT_S,

@@ -148,6 +148,28 @@ class Marker(Contract):
     """All that was in force when it was written, in the order of arrival: by these, events are judged anew."""
 
 
+class Finding(Contract):
+    """What the alerter must know: an event that was denied, indeterminate or dead, or an incident."""
+
+    type: Literal["finding"]
+    what: Literal["denied", "indeterminate", "dead_letter", "incident", "notice"]
+    event_id: str
+    service: str
+    kind: str
+    purpose: str
+    recipient: str
+    subject: str
+    categories: list[str]
+    clauses: list[str]
+    reasons: list[str]
+    gaps: list[str]
+    severity: Severity
+    happened_at: AwareDatetime
+    epoch: str
+    partition: PartitionNumber
+    offset: Offset
+
+
 class AmendedCategory(Contract):
     """What judging anew changed for one category of an event."""
 
@@ -185,28 +207,12 @@ class Amendment(Contract):
     pack: str
     registry: str
     categories: list[AmendedCategory]
-
-
-class Finding(Contract):
-    """What the alerter must know: an event that was denied, indeterminate or dead, or an incident."""
-
-    type: Literal["finding"]
-    what: Literal["denied", "indeterminate", "dead_letter", "incident", "notice"]
-    event_id: str
-    service: str
-    kind: str
-    purpose: str
-    recipient: str
-    subject: str
-    categories: list[str]
-    clauses: list[str]
-    reasons: list[str]
-    gaps: list[str]
-    severity: Severity
-    happened_at: AwareDatetime
-    epoch: str
-    partition: PartitionNumber
-    offset: Offset
+    verdict_before: Verdict | None = None
+    """Of the event, the worst of all its categories; None where an older sink published it."""
+    verdict: Verdict | None = None
+    """Of the event, from now on."""
+    finding: Finding | None = None
+    """What the alerter must know: the finding that the event gives now, where it is worse than it was."""
 
 
 class Alert(Contract):
@@ -230,6 +236,19 @@ class Alert(Contract):
     count: int
     examples: list[str]
     """Ids of a few of the events."""
+    amended: int = 0
+    """How many of the findings late knowledge brought: those events had passed before."""
+    lifted: int = 0
+    """How many of the findings late knowledge has lifted since; the alert ends when none is left."""
+    changed: str = ""
+    """`name@version` of the pack or registry document that opened the alert by judging anew; empty otherwise."""
+
+
+class AlertRecord(Alert):
+    """An alert as it stands on its topic, with what the alerter needs to go on."""
+
+    followed: list[str] = []
+    """Where the events of findings stood that may still be lifted, as `partition:offset`; a bounded number of them."""
 
 
 class DeadLetter(Contract):

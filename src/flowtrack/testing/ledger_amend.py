@@ -37,12 +37,19 @@ class MemoryAmendments(MemoryTables):
         return found if situations is None else [row for row in found if row["situation"] in situations]
 
     def brought_in(self, scope: Scope, span: Span) -> list[FlowRow]:
-        """Give the pairs that the marker brought and that tell something new."""
+        """Give every row of the events for which the marker brought something new."""
+        rows = self.flows_in(scope, span, None)
         pairs: dict[tuple[Any, ...], list[FlowRow]] = defaultdict(list)
-        for row in self.flows_in(scope, span, None):
+        for row in rows:
             if row["decision_offset"] == scope.offset:
                 pairs[row["source_partition"], row["source_offset"], row["category"]].append(row)
-        return [row for pair in pairs.values() if len({_told(each) for each in pair}) > 1 for row in pair]
+        new = {place[:2] for place, pair in pairs.items() if len({_told(each) for each in pair}) > 1}
+        return [row for row in rows if (row["source_partition"], row["source_offset"]) in new]
+
+    def judgements(self, keys: Collection[tuple[str, int]]) -> dict[tuple[str, int], FlowRow]:
+        """Give what packs say of situations."""
+        found = {(row["pack"], row["situation"]): row for row in self.tables[tables.JUDGEMENTS]}
+        return {key: found[key] for key in keys if key in found}
 
     def span_end(self, scope: Scope, after: str, rows: int) -> str:
         """Give the last subject of so many rows."""

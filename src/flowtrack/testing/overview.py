@@ -27,6 +27,7 @@ from flowtrack.testing.trail import by_event, worst_of
 from flowtrack.testing.view import View, day_of
 from flowtrack.tracking import rows as tables
 
+_STATES_IN_ORDER = ("recorded_at", "count", "last_at", "lifted")
 _ALERT_FIELDS = tuple(name for name in Alert.model_fields if not name.endswith("_at"))
 
 
@@ -80,7 +81,7 @@ def alerts(view: View, question: Alerts, about: About) -> AlertsAnswer:
     """Give a page of alerts."""
     states = [
         row
-        for row in sorted(view.tables[tables.ALERTS], key=lambda r: (r["recorded_at"], r["count"], r["last_at"]))
+        for row in sorted(view.tables[tables.ALERTS], key=lambda r: tuple(r[name] for name in _STATES_IN_ORDER))
         if question.identity in {None, row["identity"]}
         and (question.known_at is None or row["recorded_at"] * 1000 <= instant_us(question.known_at))
         and (question.as_of is None or row["last_at"] <= instant_us(question.as_of))

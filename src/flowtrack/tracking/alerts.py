@@ -4,6 +4,9 @@ An alert's identity is made from what the findings have in common (what, service
 never from whom they are about.  The first finding of a kind opens an alert; later ones only count.  Whoever is on call
 hears of it when it opens, when it has grown tenfold, when it goes on after a while, and when it has ended.
 
+What judging anew brings counts the same.  But one new pack can make thousands of kinds unlawful in one instant, which
+is one cause and no thousand: it opens so many alerts, and the rest is one more.
+
 What is here are pure values; `tracking.alerter` keeps them while findings come in.
 """
 
@@ -17,11 +20,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
-from flowtrack.domain.decision import SEVERITIES, Alert, Finding, Severity
+from flowtrack.domain.decision import SEVERITIES, Alert, AlertRecord, Finding, Severity
 from flowtrack.domain.names import DeadLetterCode
 
 OVERFLOW = "overflow"
 """What an alert says whose findings are of more kinds than are told apart."""
+JUDGED_ANEW = "judged_anew"
+"""What an alert says that gathers the further kinds which one new pack or document of the registry has brought."""
 
 _IDENTITY_BYTES = 8
 
@@ -51,6 +56,10 @@ class AlertRules:
     """Kinds that are told apart; findings of further kinds are counted in one alert of their own."""
     examples_max: int = 5
     """Ids of events that an alert keeps."""
+    kinds_per_change_max: int = 20
+    """Open alerts that one new pack or document of the registry may bring, for what it judges anew."""
+    followed_max: int = 256
+    """Findings that an alert remembers, so that it ends when all are lifted; of more, it ends when it falls silent."""
     categories_max: int = 64
     grows_by: int = 10
     """Somebody is told again when the count has grown by this factor."""
@@ -90,14 +99,25 @@ def _identity(what: str, service: str, recipient: str, *lists: tuple[str, ...]) 
     return hashlib.blake2b(canonical.encode(), digest_size=_IDENTITY_BYTES).hexdigest()
 
 
-def opened(finding: Finding, now: datetime) -> Alert:
+def identity_of_change(changed: str) -> str:
+    """Give the identity of the alert that gathers the further kinds which a pack or document has brought."""
+    return _identity(JUDGED_ANEW, changed, "")
+
+
+def source_of(partition: int, offset: int) -> str:
+    """Name an event by where it stood."""
+    return f"{partition}:{offset}"
+
+
+def opened(finding: Finding, now: datetime, changed: str = "") -> AlertRecord:
     """Give the alert that one finding makes.
 
     Args:
-        finding: what the checker found.
+        finding: what was found.
         now: when it was noticed, which is what an alert's times mean; the event may have happened long ago.
+        changed: the pack or document of the registry that brought it by judging anew.
     """
-    return Alert(
+    return AlertRecord(
         identity=identity_of(finding),
         state="open",
         what=finding.what,
@@ -114,11 +134,12 @@ def opened(finding: Finding, now: datetime) -> Alert:
         last_at=now,
         count=1,
         examples=[finding.event_id] if finding.event_id else [],
+        changed=changed,
     )
 
 
-def merged(one: Alert, other: Alert, rules: AlertRules) -> Alert:
-    """Add two parts of the same alert; `one` is the earlier where an order is needed.
+def merged(one: AlertRecord, other: AlertRecord, rules: AlertRules) -> AlertRecord:
+    """Add two parts of the same alert; `one` is the earlier where an order is needed, and says what is followed.
 
     The purpose is kept where both agree, and empty where they do not: it is no part of the identity.
     """
@@ -130,6 +151,8 @@ def merged(one: Alert, other: Alert, rules: AlertRules) -> Alert:
             "first_at": min(one.first_at, other.first_at),
             "last_at": max(one.last_at, other.last_at),
             "count": one.count + other.count,
+            "amended": one.amended + other.amended,
+            "lifted": one.lifted + other.lifted,
             "examples": list(dict.fromkeys([*one.examples, *other.examples]))[: rules.examples_max],
         }
     )
@@ -158,13 +181,24 @@ def _title(finding: Finding) -> str:
     return ": ".join(filter(None, [_HAPPENED[finding.what], whom, why]))
 
 
-def overflow(now: datetime, rules: AlertRules) -> Alert:
+def overflow(now: datetime, rules: AlertRules) -> AlertRecord:
     """Give the alert that counts findings of more kinds than are told apart: none is left out, only its names are."""
-    return Alert(
-        identity=OVERFLOW_IDENTITY,
+    title = f"findings of more than {rules.groups_max} kinds: the further ones are counted here"
+    return _gathering(OVERFLOW_IDENTITY, OVERFLOW, title, now, "")
+
+
+def of_change(changed: str, now: datetime, rules: AlertRules) -> AlertRecord:
+    """Give the alert that counts what a pack or document of the registry brings beyond the kinds it may open."""
+    title = f"judged anew by {changed}: findings of more than {rules.kinds_per_change_max} kinds, the further ones here"
+    return _gathering(identity_of_change(changed), JUDGED_ANEW, title, now, changed)
+
+
+def _gathering(identity: str, what: str, title: str, now: datetime, changed: str) -> AlertRecord:
+    return AlertRecord(
+        identity=identity,
         state="open",
-        what=OVERFLOW,
-        title=f"findings of more than {rules.groups_max} kinds: the further ones are counted here",
+        what=what,
+        title=title,
         severity="",
         service="",
         recipient="",
@@ -177,6 +211,7 @@ def overflow(now: datetime, rules: AlertRules) -> Alert:
         last_at=now,
         count=1,
         examples=[],
+        changed=changed,
     )
 
 

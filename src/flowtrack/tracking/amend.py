@@ -11,7 +11,7 @@ done: a second time finds the rows retracted already, and publishes the same ame
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 
@@ -19,9 +19,10 @@ from flowtrack.domain.decision import Marker
 from flowtrack.errors import ContractError
 from flowtrack.tracking.amend_job import Rejudging, Sizes
 from flowtrack.tracking.amend_judge import RowJudge
-from flowtrack.tracking.amend_rows import FlowRow, Knowledge, amendments, blocks_of, standing
+from flowtrack.tracking.amend_rows import FlowRow, Knowledge, blocks_of, standing
 from flowtrack.tracking.amend_rules import RuleLibrary
 from flowtrack.tracking.amend_store import AmendStore, Job, Scope
+from flowtrack.tracking.amend_told import Judgements, SituationKey, amendments
 from flowtrack.tracking.records import Output, Record
 from flowtrack.tracking.rows import Block
 from flowtrack.wire.decisions import decode_tracked
@@ -117,6 +118,11 @@ class Amender:
         written: list[FlowRow] = []
         judgements: list[FlowRow] = []
         outputs: list[Output] = []
+
+        def judged(keys: Collection[SituationKey]) -> Judgements:
+            own = {(row["pack"], row["situation"]): row for row in judgements}  # not in the ledger yet
+            return {**self._store.judgements([key for key in keys if key not in own]), **own}
+
         for each in learned:
             subject = _subject(each)
             of_subject = rows[subject]
@@ -127,7 +133,7 @@ class Amender:
                 judgements += said
                 written += pairs
                 of_subject += pairs
-            outputs += amendments(of_subject, each)
+            outputs += amendments(of_subject, each, judged)
         if learned:
             _log.info("judged anew", partition=partition, cause="consent", markers=len(learned), rows=len(written) // 2)
         return blocks_of(judgements, written, ROWS_MAX), outputs

@@ -17,9 +17,10 @@ import structlog
 from flowtrack.policy.decide import Decider
 from flowtrack.tracking.amend_judge import RowJudge
 from flowtrack.tracking.amend_plan import Planner, eras_of
-from flowtrack.tracking.amend_rows import FlowRow, Knowledge, amendments, blocks_of, standing
+from flowtrack.tracking.amend_rows import FlowRow, Knowledge, blocks_of, standing
 from flowtrack.tracking.amend_rules import RuleLibrary
 from flowtrack.tracking.amend_store import AmendStore, Job, Scope, Span
+from flowtrack.tracking.amend_told import amendments
 from flowtrack.tracking.records import Output
 from flowtrack.tracking.rows import JUDGEMENTS
 
@@ -108,7 +109,7 @@ class Rejudging:
         self._worked = self.job._replace(cursor=upto, steps=self.job.steps + 1)
         if not plan.tells:
             return []
-        return list(amendments(self._store.brought_in(self.scope, span), self.knowledge))
+        return list(amendments(self._store.brought_in(self.scope, span), self.knowledge, self._store.judgements))
 
     def of_subjects(self, subjects: Collection[str], deadline_ms: int = 0) -> None:
         """Make the change for some subjects out of turn; it is published when their turn comes."""

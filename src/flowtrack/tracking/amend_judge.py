@@ -60,7 +60,7 @@ class RowJudge:
                     continue
                 pairs += pair
                 key = (verdict.pack, pair[1]["situation"])
-                if answer.situation is not None and key not in self._written:
+                if key not in self._written:
                     judgements.append(
                         judgement_of(verdict.pack, answer.judged, answer.situation, knowledge.recorded_at_ms)
                     )

@@ -6,24 +6,23 @@ Rows are dictionaries by column (`rows.COLUMNS`), instants in the columns' own u
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
-from flowtrack.domain.decision import AmendedCategory, Amendment, Marker
+from flowtrack.domain.decision import Marker
 from flowtrack.domain.event import SERVICE_SOURCE, Event
 from flowtrack.domain.facts import Facts, Particulars, event_data
 from flowtrack.domain.history import Entry, as_of, entry_of
 from flowtrack.domain.instants import from_us, instant_us
-from flowtrack.domain.names import Basis, Kind, Verdict
+from flowtrack.domain.names import Basis, Kind
 from flowtrack.policy.decide import CategoryVerdict, Decider, EventVerdict
 from flowtrack.policy.judge import Judged
 from flowtrack.policy.situation import Situation, attributes
-from flowtrack.tracking.records import Output, Record, Topic
+from flowtrack.tracking.records import Record
 from flowtrack.tracking.rows import COLUMNS, FLOWS, JUDGEMENTS, Block
-from flowtrack.wire.encode import encode
 from flowtrack.wire.facts import decode_facts, decode_particulars
 
 FlowRow = dict[str, Any]
@@ -31,7 +30,6 @@ FlowRow = dict[str, Any]
 _FACTS_MAX = 20_000
 _TELLING = frozenset({Kind.COLLECT.value, Kind.SHARE.value, Kind.STORE.value})
 """Kinds that cannot do without a field that is kept among the facts: a row of theirs without facts is of before."""
-_AMENDMENTS = str(Topic.AMENDMENTS)
 
 
 class Knowledge(NamedTuple):
@@ -158,8 +156,8 @@ def replaced(
     return retraction, assertion
 
 
-def judgement_of(pack: str, judged: Judged, situation: Situation, recorded_at_ms: int) -> FlowRow:
-    """What a pack says of a situation, with its definition, as a row of `judgements`."""
+def judgement_of(pack: str, judged: Judged, situation: Situation | None, recorded_at_ms: int) -> FlowRow:
+    """What a pack says of a situation, with its definition where there is one, as a row of `judgements`."""
     return {
         "pack": pack,
         "situation": int(judged.situation_id, 16),
@@ -170,7 +168,7 @@ def judgement_of(pack: str, judged: Judged, situation: Situation, recorded_at_ms
         "reasons": list(judged.reasons),
         "notes": list(judged.notes),
         "gaps": list(judged.gaps),
-        "attributes": msgspec.json.encode(attributes(situation)).decode(),
+        "attributes": "" if situation is None else msgspec.json.encode(attributes(situation)).decode(),
         "recorded_at": recorded_at_ms,
     }
 
@@ -196,63 +194,6 @@ def blocks_of(judgements: Sequence[FlowRow], flows: Sequence[FlowRow], rows_max:
     for rows in months.values():
         blocks += [block_of_rows(FLOWS, rows[start : start + rows_max]) for start in range(0, len(rows), rows_max)]
     return blocks
-
-
-def amendments(rows: Iterable[FlowRow], knowledge: Knowledge) -> Iterator[Output]:
-    """What is to be published of the rows that a marker brought: an amendment for each event.
-
-    An event of which only the pack's label changed is left out: nobody is told anything new about it.
-
-    Args:
-        rows: with all those whose decision offset is the marker's.
-        knowledge: the marker.
-    """
-    brought = [row for row in rows if row["decision_offset"] == knowledge.offset]
-    for event in by_event(brought):
-        retracted = {row["category"]: row for row in event if row["sign"] < 0}
-        pairs = [(retracted[row["category"]], row) for row in event if row["sign"] > 0]
-        changed = sorted((pair for pair in pairs if _tells(*pair)), key=lambda pair: str(pair[1]["category"]))
-        if changed:
-            amendment = _amendment(changed, knowledge)
-            yield Output(_AMENDMENTS, knowledge.partition, amendment.subject.encode(), encode(amendment))
-
-
-def _tells(before: FlowRow, after: FlowRow) -> bool:
-    return any(before[name] != after[name] for name in ("verdict", "situation", "consent"))
-
-
-def _amendment(pairs: list[tuple[FlowRow, FlowRow]], knowledge: Knowledge) -> Amendment:
-    after = pairs[0][1]
-    return Amendment(
-        type="amendment",
-        cause=knowledge.marker.cause,
-        changed=knowledge.marker.changed,
-        event_id=after["event_id"],
-        service=after["service"],
-        subject=after["subject"],
-        kind=Kind(after["kind"]),
-        happened_at=from_us(after["happened_at"]),
-        recorded_at=from_us(after["recorded_at"] * 1_000),
-        epoch=after["epoch"],
-        partition=after["source_partition"],
-        offset=after["source_offset"],
-        decision_offset=knowledge.offset,
-        pack=after["pack"],
-        registry=after["registry"],
-        categories=[
-            AmendedCategory(
-                category=new["category"],
-                revision=new["revision"],
-                verdict_before=Verdict(old["verdict"]),
-                verdict=Verdict(new["verdict"]),
-                situation_before=f"{old['situation']:016x}",
-                situation=f"{new['situation']:016x}",
-                consent_before=old["consent"],
-                consent=new["consent"],
-            )
-            for old, new in pairs
-        ],
-    )
 
 
 @lru_cache(maxsize=_FACTS_MAX)

@@ -88,7 +88,11 @@ class AmendStore(Protocol):
         ...
 
     def brought_in(self, scope: Scope, span: Span) -> list[FlowRow]:
-        """Give the pairs of rows that the marker itself brought, where verdict, situation or consent differ."""
+        """Give every row of the events for which the marker brought another verdict, situation or consent."""
+        ...
+
+    def judgements(self, keys: Collection[tuple[str, int]]) -> dict[tuple[str, int], FlowRow]:
+        """Give what packs say of situations, by pack and number: at least severity, clauses, reasons and gaps."""
         ...
 
     def span_end(self, scope: Scope, after: str, rows: int) -> str:

@@ -125,6 +125,9 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "gaps",
         "first_at",
         "examples",
+        "amended",
+        "lifted",
+        "changed",
         "recorded_at",
     ),
     DOCUMENTS: ("kind", "name", "valid_from", "recorded_at", "removed", "sha256", "body"),
@@ -281,6 +284,9 @@ def alert_row(alert: Alert, record: Record) -> Row:
         list(alert.gaps),
         instant_us(alert.first_at),
         list(alert.examples),
+        alert.amended,
+        alert.lifted,
+        alert.changed,
         record.timestamp_ms,
     )
 

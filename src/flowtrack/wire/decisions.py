@@ -13,7 +13,7 @@ from typing import Final, TypeVar, cast
 from pydantic import BaseModel
 
 from flowtrack.domain.decision import (
-    Alert,
+    AlertRecord,
     Amendment,
     ConsentCopy,
     DeadLetter,
@@ -82,7 +82,7 @@ def reader_of(model: type[M]) -> Callable[[bytes], M]:
 
 
 decode_finding: Final = reader_of(Finding)
-decode_alert: Final = reader_of(Alert)
+decode_alert: Final = reader_of(AlertRecord)
 decode_amendment: Final = reader_of(Amendment)
 decode_dead_letter: Final = reader_of(DeadLetter)
 

@@ -15,7 +15,7 @@ from pydantic import AliasChoices, BaseModel
 
 from flowtrack.domain.consent import ConsentRecord, UsagePolicy
 from flowtrack.domain.decision import (
-    Alert,
+    AlertRecord,
     Amendment,
     ConsentCopy,
     DeadLetter,
@@ -45,7 +45,7 @@ MODELS: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "consent-copy": (ConsentCopy, "Consent record as applied"),
     "amendment": (Amendment, "What judging anew changed"),
     "finding": (Finding, "Finding"),
-    "alert": (Alert, "Alert"),
+    "alert": (AlertRecord, "Alert"),
     "dead-letter": (DeadLetter, "Dead letter"),
 }
 """Name of the schema to its model and title; events have one schema for each kind beside these."""

@@ -16,6 +16,7 @@ _NAMES = {
     "incident": "FlowtrackIncident",
     "notice": "FlowtrackNotice",
     "overflow": "FlowtrackOverflow",
+    "judged_anew": "FlowtrackJudgedAnew",
 }
 
 
@@ -71,6 +72,9 @@ class AlertmanagerNotifier:
             "summary": alert.title,
             "description": "; ".join(f"{clause} {self._titles.get(clause, '')}".strip() for clause in alert.clauses),
             "count": str(alert.count),
+            "judged_anew": str(alert.amended or ""),
+            "lifted": str(alert.lifted or ""),
+            "changed": alert.changed,
             "purpose": alert.purpose,
             "categories": ", ".join(alert.categories),
             "events": ", ".join(alert.examples),

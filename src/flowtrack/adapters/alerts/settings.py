@@ -34,6 +34,7 @@ class AlertSettings(BaseSettings):
     retry_after_max_s: float = Field(default=60.0, gt=0)
     """Longest wait before what could not be delivered is tried again."""
     groups_max: int = Field(default=10_000, ge=1)
+    kinds_per_change_max: int = Field(default=20, ge=1)
     repeat_after_s: float = Field(default=900.0, gt=0)
     resolve_after_s: float = Field(default=3600.0, gt=0)
 
@@ -41,6 +42,7 @@ class AlertSettings(BaseSettings):
         """Give the rules of grouping."""
         return AlertRules(
             groups_max=self.groups_max,
+            kinds_per_change_max=self.kinds_per_change_max,
             repeat_after=timedelta(seconds=self.repeat_after_s),
             resolve_after=timedelta(seconds=self.resolve_after_s),
         )

@@ -34,6 +34,8 @@ class TerminalNotifier:
                 "  ",
                 (alert.title, "" if alert.state == "open" else "strike dim"),
                 ("" if alert.count == 1 else f"  ×{alert.count}", "bold"),
+                (f"  {alert.amended} judged anew" if alert.amended else "", "dim"),
+                (f"  {alert.lifted} lifted" if alert.lifted else "", "green"),
                 ("" if alert.state == "open" else "  (ended)", "green"),
             )
             self._console.print(text, soft_wrap=True)

@@ -14,19 +14,19 @@ from flowtrack.domain.instants import from_us, instant_us
 
 _COLUMNS: Final = """identity, state, what, title, severity, service, recipient, purpose, categories, clauses,
        reasons, gaps, toUnixTimestamp64Micro(first_at) AS first_us, toUnixTimestamp64Micro(last_at) AS last_us,
-       count, examples"""
+       count, examples, amended, lifted, changed"""
 _KNOWN: Final = """recorded_at <= fromUnixTimestamp64Micro({known_at:Int64}, 'UTC')
   AND last_at <= fromUnixTimestamp64Micro({as_of:Int64}, 'UTC') AND {identity:String} IN ('', identity)"""
 _LATEST: Final = f"""
 SELECT {_COLUMNS} FROM
 (
     SELECT * FROM alerts WHERE {_KNOWN}
-    ORDER BY recorded_at DESC, count DESC, last_at DESC LIMIT 1 BY identity
+    ORDER BY recorded_at DESC, count DESC, last_at DESC, lifted DESC LIMIT 1 BY identity
 )
 WHERE {{state:String}} IN ('', state) AND {{severity:String}} IN ('', severity)
   AND {{service:String}} IN ('', service) AND {{recipient:String}} IN ('', recipient)
   AND last_us >= {{since:Int64}} AND first_us < {{until:Int64}}"""  # noqa: S608 - fixed texts
-_HISTORY: Final = f"SELECT {_COLUMNS} FROM alerts FINAL WHERE {_KNOWN} ORDER BY recorded_at, count, last_at"  # noqa: S608 - fixed texts
+_HISTORY: Final = f"SELECT {_COLUMNS} FROM alerts FINAL WHERE {_KNOWN} ORDER BY recorded_at, count, last_at, lifted"  # noqa: S608 - fixed texts
 _EVER_US = 1 << 57  # some year 6500
 
 

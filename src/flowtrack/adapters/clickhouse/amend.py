@@ -52,8 +52,18 @@ class LedgerAmendments:
         return self._flows(sql.FLOWS_IN_SITUATIONS, **scope._asdict(), **span._asdict(), situations=list(situations))
 
     def brought_in(self, scope: Scope, span: Span) -> list[FlowRow]:
-        """Give the pairs that the marker brought and that tell something new."""
+        """Give every row of the events for which the marker brought something new."""
         return self._flows(sql.BROUGHT_IN, **scope._asdict(), **span._asdict())
+
+    def judgements(self, keys: Collection[tuple[str, int]]) -> dict[tuple[str, int], FlowRow]:
+        """Give what packs say of situations."""
+        wanted = set(keys)
+        if not wanted:
+            return {}
+        packs, situations = (sorted(set(each)) for each in zip(*wanted, strict=True))
+        found = self._store.rows(sql.JUDGEMENTS_OF, packs=packs, situations=situations)
+        said = {(pack, number): dict(zip(sql.SAID, rest, strict=True)) for pack, number, *rest in found}
+        return {key: row for key, row in said.items() if key in wanted}
 
     def span_end(self, scope: Scope, after: str, rows: int) -> str:
         """Give the last subject of so many rows."""

@@ -27,13 +27,20 @@ SELECT {_COLUMNS} FROM flows WHERE {_SPAN} AND {_SCOPE} AND sign != 0"""  # noqa
 FLOWS_IN_SITUATIONS: Final = f"""{FLOWS_IN} AND situation IN {{situations:Array(UInt64)}}"""
 
 BROUGHT_IN: Final = f"""
-SELECT {_COLUMNS} FROM flows WHERE {_SPAN} AND {_SCOPE} AND decision_offset = {{offset:UInt64}} AND ({_ROW}) IN
+SELECT {_COLUMNS} FROM flows WHERE {_SPAN} AND {_SCOPE} AND sign != 0 AND (source_partition, source_offset) IN
 (
-    SELECT {_ROW} FROM flows WHERE {_SPAN} AND {_SCOPE} AND decision_offset = {{offset:UInt64}}
+    SELECT source_partition, source_offset FROM flows
+    WHERE {_SPAN} AND {_SCOPE} AND decision_offset = {{offset:UInt64}}
     GROUP BY {_ROW}
     HAVING min(verdict) != max(verdict) OR min(situation) != max(situation) OR min(consent) != max(consent)
 )
 SETTINGS distributed_product_mode = 'local'"""  # noqa: S608 - columns of ours
+
+SAID: Final = ("severity", "clauses", "reasons", "gaps")
+JUDGEMENTS_OF: Final = f"""
+SELECT pack, situation, {", ".join(SAID)} FROM judgements
+WHERE pack IN {{packs:Array(String)}} AND situation IN {{situations:Array(UInt64)}}
+ORDER BY defined DESC LIMIT 1 BY pack, situation"""  # noqa: S608 - columns of ours
 
 SPAN_END: Final = f"""
 SELECT count(), lower(replaceAll(toString(max(subject)), '-', '')) FROM
