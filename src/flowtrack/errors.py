@@ -23,6 +23,8 @@ to do.  No text ever carries the value of a personal field.
 
 from __future__ import annotations
 
+import traceback
+
 
 class FlowtrackError(Exception):
     """What was wrong, where, and what to do about it.
@@ -117,3 +119,9 @@ class DeliveryError(FlowtrackError):
 
 class RuntimeStateError(FlowtrackError):
     """A port, a directory or a process is not in the state that is needed."""
+
+
+def steps_to(error: BaseException) -> str:
+    """Say where an error came from, in files and lines; not its text, which may quote a value."""
+    steps = traceback.extract_tb(error.__traceback__)[-4:]
+    return " > ".join(f"{step.filename.rpartition('flowtrack/')[2]}:{step.lineno}" for step in steps)

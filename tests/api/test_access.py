@@ -269,3 +269,40 @@ def test_settings_beyond_the_loopback() -> None:
     assert ApiSettings(host="192.0.2.1", certificate_file=Path("c.pem"), key_file=Path("k.pem")).tls
     assert not ApiSettings(host="192.0.2.1", plain_http=True).on_loopback
     assert ApiSettings(host="::1").on_loopback
+
+
+def counted(api: Api, name: str, **labels: str) -> float:
+    """What a metric says now."""
+    said = api.client(Role.OPERATOR).get("/metrics").text
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    lines = [
+        line for line in said.splitlines() if line.startswith(f"{name}{{") and all(each in line for each in wanted)
+    ]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def test_requests_are_counted_by_family_and_status(api: Api) -> None:
+    """Each request counts under its family and status, with its time; an answer that is cut counts as such."""
+    labels = {"family": "received", "status": "200"}
+    before = counted(api, "flowtrack_api_requests_total", **labels)
+    took = counted(api, "flowtrack_api_seconds_count", family="received")
+    cut = counted(api, "flowtrack_api_answers_cut_total", family="received")
+    client = api.client(Role.AUDITOR)
+    assert client.get("/v1/received").status_code == 200
+    assert client.get("/v1/received?limit=1").json()["about"]["completeness"]["truncated"]
+    assert client.get("/v1/received?limit=none").status_code == 422
+    assert counted(api, "flowtrack_api_requests_total", **labels) == before + 2
+    assert counted(api, "flowtrack_api_seconds_count", family="received") == took + 3
+    assert counted(api, "flowtrack_api_answers_cut_total", family="received") == cut + 1
+
+
+def test_metrics_name_nobody_and_nothing_that_was_asked(api: Api) -> None:
+    """Whatever stands in an address, a parameter or a token, no label repeats it."""
+    client = api.client(Role.AUDITOR, Role.SUBJECT_DESK)
+    for address in ("/hong-gildong", "/v1/hong-gildong", f"/v1/trail?subject={'5f' * 16}", "/v1/received?service=hong"):
+        client.get(address)
+    said = api.client(Role.OPERATOR).get("/metrics").text
+    assert "hong" not in said
+    assert "5f5f" not in said
+    assert 'family="none",status="404"' in said
+    assert 'who="jo"' not in said

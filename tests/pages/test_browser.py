@@ -243,6 +243,25 @@ def test_a_picture_opens_as_a_table_by_keyboard(tab: Tab) -> None:
     assert tab.page.locator("details.as-table tbody tr").count() > 3
 
 
+def test_a_picture_is_kept_as_a_file_by_keyboard(tab: Tab, tmp_path: Path) -> None:
+    """Its two links download the picture and its table; the picture opens by itself and shows what it showed."""
+    tab.open("/")
+    for form in ("svg", "csv"):
+        link = tab.page.locator(f"a[download][href*='picture=sankey'][href*='form={form}']")
+        link.focus()
+        with tab.page.expect_download() as begun:
+            tab.page.keyboard.press("Enter")
+        file = tmp_path / begun.value.suggested_filename
+        begun.value.save_as(file)
+        assert file.name == f"flowtrack-sankey.{form}"
+        assert file.stat().st_size > 100
+    tab.page.goto((tmp_path / "flowtrack-sankey.svg").as_uri())
+    assert tab.page.locator("svg > g.legend text").count() > 0
+    tab.page.screenshot(path=SCREENSHOTS / "sankey-as-a-file.png")
+    tab.elsewhere.clear()
+    assert not tab.faults
+
+
 def test_parts_of_a_picture_lead_on_by_keyboard(tab: Tab) -> None:
     """A name in the Sankey diagram can be reached and followed with the keyboard alone."""
     tab.open("/")

@@ -17,9 +17,10 @@ from flowtrack.adapters.pages.pictures.graph import Node as GraphNode
 from flowtrack.adapters.pages.pictures.graph import layout as layered
 from flowtrack.adapters.pages.pictures.sankey import Flow, layout, sankey
 from flowtrack.adapters.pages.pictures.svg import Picture, fitted, width_px
-from flowtrack.adapters.pages.pictures.timeline import Line, Mark, Span, timeline
+from flowtrack.adapters.pages.pictures.timeline import Line, Mark, ReadAs, Span, timeline
 
 HEADINGS = ["service", "category", "recipient", "verdict", "flows"]
+HELD = {"permit": "holds", "not_applicable": "withdrawn"}
 TONES = {"permit": "permitted", "indeterminate": "indeterminate", "deny": "denied"}
 texts = st.text(max_size=30) | st.sampled_from(["<script>", '"&', "a-b", "전화번호", "]]>", "\x00\ufffe", "{count}"])
 flows = st.lists(
@@ -130,6 +131,38 @@ def test_a_timeline_holds_any_instants(
     assert len(picture.rows) == len(marks) + len(spans)
     when = [datetime.fromisoformat(str(row[0])) for row in picture.rows]
     assert when == sorted(when)
+
+
+def test_legends_name_what_is_drawn_and_not_by_colour_alone() -> None:
+    """Each tone, shape and line that is there has an entry with its pattern, and what is not there has none."""
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    drawn = timeline(
+        "trail",
+        ["when", "until", "where", "what"],
+        [Mark(at, "ads", "share", "deny", "x"), Mark(at, "ads", "use", "permit", "y")],
+        [Span(at, None, "consent", "not_applicable", "z")],
+        [Line(at, "as of")],
+        read_as=ReadAs({**TONES, "not_applicable": "n/a"}, {"share": "shared", "use": "used", "store": "kept"}, HELD),
+    )
+    entries = parsed(drawn).find(".//{http://www.w3.org/2000/svg}g[@class='legend']")
+    assert entries is not None
+    told = ["".join(each.itertext()) for each in entries.iter("{http://www.w3.org/2000/svg}text")]
+    assert told == ["shared", "used", "permitted", "denied", "withdrawn", "as of"]
+    painted = {each.get("fill") for each in entries.iter("{http://www.w3.org/2000/svg}rect")}
+    assert painted == {None, "url(#timeline-stripes)", "url(#timeline-lines)"}
+
+
+@pytest.mark.parametrize(
+    "words", [TONES, {"permit": "거부되지 않음" * 9, "indeterminate": "불가" * 30, "deny": "거부"}]
+)
+def test_a_legend_takes_as_many_rows_as_it_needs(words: dict[str, str]) -> None:
+    """However long its words are, in Korean too, a legend stays inside of its picture."""
+    picture = sankey("flows", HEADINGS, [Flow(("a", "b", "c"), 1, tone) for tone in TONES], tones=words)
+    root = parsed(picture)
+    assert inside(root)
+    entries = root.find(".//{http://www.w3.org/2000/svg}g[@class='legend']")
+    assert entries is not None
+    assert len(list(entries.iter("{http://www.w3.org/2000/svg}text"))) == 3
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=40))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from html import escape, unescape
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowtrack.adapters.pages import rendering
+from flowtrack.adapters.pages.rendering import Language
+from flowtrack.adapters.pages.site import visit as visiting
 from flowtrack.adapters.pages.site.visit import with_zone
 from flowtrack.audit.explanation import Explanation
 from flowtrack.audit.roles import Asker, Role
@@ -253,3 +259,75 @@ def test_a_purpose_that_is_not_right_is_refused(site: Site, form: dict[str, str]
 def test_instants_without_a_zone_are_in_utc(typed: str, taken: str) -> None:
     """A browser's field gives no zone: it is UTC, as the field says."""
     assert with_zone(typed) == taken
+
+
+def picture_links(text: str) -> list[str]:
+    """The addresses of a page's pictures as files."""
+    return [unescape(each) for each in re.findall(r'href="([^"]+)" download', text)]
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_each_picture_comes_as_a_file(site: Site, language: str) -> None:
+    """As SVG that needs no page and leads nowhere, and its numbers as CSV; with the state of the view."""
+    links = picture_links(site.get("/", lang=language, since="2020-01-01T00:00").text)
+    assert len(links) == 4
+    for link in links:
+        assert "since=2020-01-01T00%3A00" in link
+        file = site.client.get(link)
+        assert file.status_code == 200
+        assert "attachment" in file.headers["content-disposition"]
+        if "form=svg" in link:
+            root = ET.fromstring(file.text)  # noqa: S314 - our own output
+            assert root.find("{http://www.w3.org/2000/svg}style") is not None
+            assert "<a " not in file.text
+            assert "stripes)" in file.text
+            assert ("거부" if language == "ko" else "denied") in file.text
+        else:
+            rows = list(csv.reader(io.StringIO(file.text)))
+            assert len(rows) > 1
+            assert len({len(row) for row in rows}) == 1
+
+
+def test_a_picture_that_is_not_there_is_told(site: Site) -> None:
+    """An unknown picture or form is a page that says so; whoever has not said a purpose is asked for it first."""
+    assert site.get("/", picture="mona-lisa").status_code == 400
+    assert site.get("/", picture="sankey", form="exe").status_code == 400
+    subject = subject_of(0)
+    asked = site.get("/subject", subject=subject, picture="timeline", form="svg")
+    assert asked.status_code == 200
+    assert 'name="why"' in asked.text
+
+
+def test_a_fault_in_a_template_is_a_page(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever looks gets a page that says so in their language; the log says where, and nothing of what was asked."""
+    whole = rendering.render
+
+    def faulty(template: str, language: Language, **values: object) -> str:
+        if template != "site/refused.html":
+            raise ZeroDivisionError(f"hong {values['visit'].said}")  # type: ignore[attr-defined]  # a visit
+        return whole(template, language, **values)
+
+    monkeypatch.setattr(visiting, "render", faulty)
+    for language, told in (("ko", "페이지를 만들 수 없습니다"), ("en", "The page cannot be shown")):
+        page = site.get("/alerts", service="hong", lang=language)
+        assert (page.status_code, page.headers["content-type"]) == (500, "text/html; charset=utf-8")
+        assert told in page.text
+        assert "content-security-policy" in page.headers
+    said = "".join(capsys.readouterr())
+    assert "ZeroDivisionError" in said
+    assert "hong" not in said
+
+
+def test_a_fault_in_every_template_is_still_a_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not even the page that tells of it can be made, a few words of HTML do."""
+
+    def faulty(*_: object, **__: object) -> str:
+        raise KeyError("hong")
+
+    monkeypatch.setattr(visiting, "render", faulty)
+    page = site.get("/alerts")
+    assert page.status_code == 500
+    assert page.text.startswith("<!doctype html>")
+    assert "hong" not in page.text

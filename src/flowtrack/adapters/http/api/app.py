@@ -17,6 +17,7 @@ from flowtrack.adapters.http.api.families import add_families
 from flowtrack.adapters.http.api.guard import Guard
 from flowtrack.adapters.http.api.identity import BEARER, Identify
 from flowtrack.adapters.http.api.limits import Rate
+from flowtrack.adapters.http.api.metrics import Measured
 from flowtrack.adapters.http.api.problems import Problem, add_problems
 from flowtrack.adapters.http.api.reports import Making, add_reports
 from flowtrack.adapters.http.api.settings import ApiSettings
@@ -59,6 +60,7 @@ def build_api(
     )
     add_problems(app)
     app.add_middleware(Guard, hosts=settings.addressed_as, tls=settings.tls)
+    app.add_middleware(Measured)
     # The two ways to show who asks, for the document; `identify` looks at both.
     router = APIRouter(prefix="/v1", dependencies=[Depends(BEARER), Depends(identify.cookie)])
     add_families(router, desk, identify)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from flowtrack.adapters.http.api.desk import Desk
+from flowtrack.adapters.http.api.metrics import CUT
 from flowtrack.adapters.http.api.problems import PROBLEM_JSON
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.families import FAMILIES
@@ -197,6 +198,8 @@ def _answering(family: type[Question[Any]], desk: Desk, current: Current) -> Cal
     ) -> Response:
         question = question_in(family, asked)
         given = await desk.ask(question, account.asker(question, purpose(asked, why)))
+        if given.about.completeness.truncated:
+            CUT.labels(family.family).inc()
         headers = {"etag": etag_of(given), "cache-control": _PRIVATE, "vary": "authorization, cookie"}
         if given.about.completeness.after:
             following = request.url.include_query_params(after=given.about.completeness.after)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import Final
 
 import structlog
@@ -10,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flowtrack.adapters.http.api.problems import problem
+from flowtrack.errors import steps_to
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class Guard:
         try:
             await self._app(scope, receive, guarded)
         except Exception as error:  # noqa: BLE001 - the last place before the server, which would log its text
-            _log.error("request failed", error=type(error).__name__, at=_at(error))
+            _log.error("request failed", error=type(error).__name__, at=steps_to(error))
             if begun:
                 raise BrokenOffError from None
             await problem(500, "internal", detail="the question could not be answered")(scope, receive, guarded)
@@ -81,9 +81,3 @@ def _host(header: str) -> str:
     """Without the port."""
     name, colon, port = header.rpartition(":")
     return (name if colon and port.isdigit() else header).lower()
-
-
-def _at(error: Exception) -> str:
-    """Where it came from, in files and lines: the last few steps."""
-    steps = traceback.extract_tb(error.__traceback__)[-4:]
-    return " > ".join(f"{step.filename.rpartition('flowtrack/')[2]}:{step.lineno}" for step in steps)

@@ -74,7 +74,7 @@ def bars(
     sums = [f"{tone.name} {number(sum(bar.parts[i] for bar in data))}" for i, tone in enumerate(tones)]
     told = f"{over}: {data[0].name} – {data[-1].name}; {', '.join(sums)}" if data else title
     svg = drawing(title, told, (WIDTH, HEIGHT), *parts, name=name)
-    return Picture(svg, title, [over, *(tone.name for tone in tones), total], table)
+    return Picture(svg, title, [over, *(tone.name for tone in tones), total], table, name)
 
 
 def blocks(data: Sequence[Bar], highest: float) -> list[Block]:

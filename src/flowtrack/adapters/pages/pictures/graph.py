@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from flowtrack.adapters.pages.pictures.legend import Key, legend, line
 from flowtrack.adapters.pages.pictures.svg import (
     Cell,
     Picture,
@@ -22,6 +23,8 @@ _NODE_PX, _ROW_PX = 34.0, 56.0
 _NODE_WIDTH_MAX = 170.0
 _LAYERS_MAX_WIDE = 5  # more make the picture wider than a page; it then scales down
 _SWEEPS = 4
+_DASHES = "6 5"
+_LEGEND_PX = 480.0  # room for one entry beside another below a narrow graph
 
 
 class Node(NamedTuple):
@@ -102,8 +105,14 @@ def graph(
         for edge in edges
     ]
     told = f"{title}: {len(nodes)} ○, {len(edges)} →"
-    svg = drawing(title, told, (laid.width, laid.height), *parts, name=name)
-    return Picture(svg, title, columns, rows)
+    used = {edge.tone for edge in edges}
+    keys = [Key(line(f"edge line-{tone}"), text) for tone, text in words.items() if tone in used]
+    if inferred and any(edge.inferred for edge in edges):
+        keys.append(Key(line("edge", dashes=_DASHES), inferred))
+    width = max(laid.width, _LEGEND_PX)
+    below = legend(keys, 8, laid.height, width - 8, name=name)
+    svg = drawing(title, told, (width, laid.height + below.height), *parts, below.svg, name=name)
+    return Picture(svg, title, columns, rows, name)
 
 
 def layout(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
@@ -222,6 +231,6 @@ def _edge(edge: Edge, laid: Layout, said: str) -> str:
         middle = (x + to) / 2
         tip = f"M{to - 7:.2f} {end - 4:.2f}L{to:.2f} {end:.2f}L{to - 7:.2f} {end + 4:.2f}"
         shape = f"M{x:.2f} {y:.2f}C{middle:.2f} {y:.2f} {middle:.2f} {end:.2f} {to:.2f} {end:.2f}{tip}"
-    dashes = "6 5" if edge.inferred else None
-    line = {"d": shape, "class": f"edge line-{edge.tone}", "stroke-dasharray": dashes}
-    return element("path", line, element("title", {}, escaped(said)))
+    dashes = _DASHES if edge.inferred else None
+    drawn = {"d": shape, "class": f"edge line-{edge.tone}", "stroke-dasharray": dashes}
+    return element("path", drawn, element("title", {}, escaped(said)))

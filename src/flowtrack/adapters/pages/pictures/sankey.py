@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from flowtrack.adapters.pages.pictures.legend import legend, of_tones
 from flowtrack.adapters.pages.pictures.svg import (
     Attribute,
     Cell,
@@ -114,8 +115,10 @@ def sankey(
     rows: list[Sequence[Cell]] = [
         [*flow.path, tones[flow.tone], flow.value] for flow in sorted(flows, key=lambda each: (-each.value, each.path))
     ]
-    svg = drawing(title, told, (WIDTH, laid.height), *parts, name=name)
-    return Picture(svg, title, headings, rows)
+    keys = of_tones(tones, (flow.tone for flow in flows), css="band")
+    below = legend(keys, 8, laid.height, WIDTH - 8, name=name)
+    svg = drawing(title, told, (WIDTH, laid.height + below.height), *parts, below.svg, name=name)
+    return Picture(svg, title, headings, rows, name)
 
 
 def layout(

@@ -24,6 +24,8 @@ class Picture(NamedTuple):
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    name: str
+    """Unique on its page; by it the picture is asked for as a file."""
 
 
 def element(name: str, attributes: Mapping[str, Attribute], *children: str) -> str:
@@ -115,10 +117,15 @@ def hatches(name: str) -> str:
         {"id": f"{name}-dots", "width": 6, "height": 6, "patternUnits": "userSpaceOnUse"},
         element("circle", {"cx": 3, "cy": 3, "r": 1.2, "class": "hatch-dot"}),
     )
-    return element("defs", {}, stripes, dots)
+    lines = element(
+        "pattern",
+        {"id": f"{name}-lines", "width": 6, "height": 4, "patternUnits": "userSpaceOnUse"},
+        element("path", {"d": "M0 2H6", "class": "hatch"}),
+    )
+    return element("defs", {}, stripes, dots, lines)
 
 
-_HATCHED: Final = {"deny": "stripes", "indeterminate": "dots"}
+_HATCHED: Final = {"deny": "stripes", "indeterminate": "dots", "not_applicable": "lines"}
 
 
 def hatch_of(tone: str, name: str) -> str | None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from flowtrack.adapters.pages.pictures.axis import instants, shown_instants
+from flowtrack.adapters.pages.pictures.legend import Key, legend, line, of_tones, shape
 from flowtrack.adapters.pages.pictures.svg import (
     Cell,
     Picture,
@@ -61,6 +62,17 @@ class Line(NamedTuple):
     text: str
 
 
+class ReadAs(NamedTuple):
+    """What people read for what is drawn."""
+
+    tones: Mapping[str, str] = {}
+    """Of marks."""
+    shapes: Mapping[str, str] = {}
+    """Of marks."""
+    held: Mapping[str, str] = {}
+    """Tones of spans."""
+
+
 def timeline(
     title: str,
     columns: Sequence[str],
@@ -68,6 +80,7 @@ def timeline(
     spans: Sequence[Span] = (),
     lines: Sequence[Line] = (),
     *,
+    read_as: ReadAs = ReadAs(),  # noqa: B008 - a value that nobody can change
     name: str = "timeline",
 ) -> Picture:
     """Draw what happened.
@@ -78,6 +91,7 @@ def timeline(
         marks: what happened at one instant.
         spans: what held for a while; their lanes stand on top.
         lines: instants that are drawn through all lanes.
+        read_as: what the legend says.
         name: unique on its page.
     """
     first, last = _bounds(marks, spans, lines)
@@ -93,14 +107,25 @@ def timeline(
         *(_mark(mark, scale, row[mark.lane], name) for mark in marks),
     ]
     told = f"{title}: {first:%Y-%m-%d %H:%M} – {last:%Y-%m-%d %H:%M} UTC; {', '.join(lanes)}"
-    svg = drawing(title, told, (WIDTH, height), *parts, name=name)
+    keys = [
+        *(Key(shape(_SHAPES.get(kind, _OTHER)), text) for kind, text in read_as.shapes.items() if _there(kind, marks)),
+        *of_tones(read_as.tones, (mark.tone for mark in marks)),
+        *of_tones(read_as.held, (span.tone for span in spans)),
+        *(Key(line("now"), each.text) for each in lines),
+    ]
+    below = legend(keys, 8, height, WIDTH - 8, name=name)
+    svg = drawing(title, told, (WIDTH, height + below.height), *parts, below.svg, name=name)
     table: list[tuple[datetime, Sequence[Cell]]] = [
         (mark.at, [mark.at.isoformat(), "", mark.lane, mark.text]) for mark in marks
     ]
     for span in spans:
         until = "" if span.until is None else span.until.isoformat()
         table.append((span.since, [span.since.isoformat(), until, span.lane, span.text]))
-    return Picture(svg, title, columns, [cells for _, cells in sorted(table, key=lambda each: each[0])])
+    return Picture(svg, title, columns, [cells for _, cells in sorted(table, key=lambda each: each[0])], name)
+
+
+def _there(kind: str, marks: Sequence[Mark]) -> bool:
+    return any(mark.shape == kind for mark in marks)
 
 
 class _Scale(NamedTuple):
@@ -158,11 +183,11 @@ def _span(span: Span, scale: _Scale, y: float, last: datetime, name: str) -> str
 
 
 def _mark(mark: Mark, scale: _Scale, y: float, name: str) -> str:
-    shape = _SHAPES.get(mark.shape, _OTHER).replace("{r}", f"{_MARK_PX:g}")
+    path = _SHAPES.get(mark.shape, _OTHER).replace("{r}", f"{_MARK_PX:g}")
     place = {"transform": f"translate({scale.x(mark.at):.2f} {y:.2f})"}
-    drawn = [element("path", {"d": shape, "class": f"mark tone-{mark.tone}"})]
+    drawn = [element("path", {"d": path, "class": f"mark tone-{mark.tone}"})]
     over = hatch_of(mark.tone, name)
     if over is not None:
-        drawn.append(element("path", {"d": shape, "fill": over, "pointer-events": "none"}))
+        drawn.append(element("path", {"d": path, "fill": over, "pointer-events": "none"}))
     group = element("g", place, element("title", {}, escaped(mark.text)), *drawn)
     return linked(mark.href, group, name=mark.text)

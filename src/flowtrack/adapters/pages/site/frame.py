@@ -7,20 +7,27 @@ from contextlib import AbstractContextManager
 from typing import Final, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from flowtrack.adapters.pages.site.visit import AccountOf, Ask, PurposeMissingError, Visit
+from flowtrack.adapters.pages.site.visit import PAGE_HEADERS, AccountOf, Ask, PurposeMissingError, Visit
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.reports.ordering import Order
 from flowtrack.audit.roles import Asker, Role
-from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreUnavailableError
+from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreUnavailableError, steps_to
 from flowtrack.policy.pack import Pack
 
 _UNKNOWN, _FORBIDDEN, _BAD, _AWAY, _BROKEN = 401, 403, 400, 503, 500
 _OWN: Final = frozenset({"", "same-origin", "none"})
+
+_PLAIN: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Flowtrack</title>
+<h1>This page could not be made · 페이지를 만들 수 없습니다</h1>
+<p>The log of the API says where. · 원인은 API의 로그에 있습니다.</p><p><a href="/">Flowtrack</a></p></html>"""
+
+_log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -100,6 +107,17 @@ class Frame(NamedTuple):
             return self._refused(visit, QuestionError("the form is not right", help="use the page of this Flowtrack"))
         except FlowtrackError as error:
             return self._refused(visit, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever looks gets a page; its text is written nowhere
+            _log.error("page failed", page=page, error=type(error).__name__, at=steps_to(error))
+            return self._broken(visit)
+
+    def _broken(self, visit: Visit) -> Response:
+        """Say that a page could not be made; where even that page cannot, in a few words without any template."""
+        try:
+            return visit.show("refused.html", status=_BROKEN, error=None, code=_BROKEN)
+        except Exception as error:  # noqa: BLE001 - (likewise)
+            _log.error("page failed", page="refused", error=type(error).__name__, at=steps_to(error))
+            return HTMLResponse(_PLAIN, _BROKEN, PAGE_HEADERS)
 
     def _refused(self, visit: Visit, error: FlowtrackError) -> Response:
         status = self.backing.status_of(error)

@@ -9,13 +9,15 @@ from typing import Final, NamedTuple
 
 from fastapi.responses import RedirectResponse, Response
 
+from flowtrack.adapters.pages.pictures.bars import VERDICT_ORDER
 from flowtrack.adapters.pages.pictures.svg import Picture
-from flowtrack.adapters.pages.pictures.timeline import Line, Mark, Span, timeline
+from flowtrack.adapters.pages.pictures.timeline import Line, Mark, ReadAs, Span, timeline
 from flowtrack.adapters.pages.site.lineage import lineage_drawn
 from flowtrack.adapters.pages.site.visit import Visit
 from flowtrack.audit.graph import SubjectGraph
 from flowtrack.audit.trail import Trail, TrailAnswer, TrailConsent, TrailEvent
 from flowtrack.domain.instants import from_us, instant_us
+from flowtrack.domain.names import Kind
 
 DRAWN_MAX: Final = 400
 """So many steps are drawn and listed, the newest; the page says how many are not, and the export has all."""
@@ -113,6 +115,11 @@ def drawn(visit: Visit, steps: Sequence[TrailEvent], consents: Sequence[TrailCon
         [_mark(visit, step) for step in steps],
         _spans(visit, consents, steps[0].happened_at if steps else None),
         lines,
+        read_as=ReadAs(
+            tones={code: words.code("verdict", code) for code in VERDICT_ORDER},
+            shapes={kind.value: words.code("kind", kind) for kind in Kind},
+            held={"permit": words("subject.holds"), "not_applicable": words("subject.holds_not")},
+        ),
     )
 
 

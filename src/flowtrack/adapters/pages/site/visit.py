@@ -11,10 +11,12 @@ from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from flowtrack.adapters.pages.pictures.svg import Picture
 from flowtrack.adapters.pages.rendering import Language, Words, language_of, render, words
+from flowtrack.adapters.pages.site.pictures import as_file
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import Answer, PagedQuestion, Question
@@ -42,7 +44,7 @@ NAVIGATION: Final = (
     "reports",
     "audit-log",
 )
-_HEADERS: Final = {
+PAGE_HEADERS: Final = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -225,15 +227,22 @@ class Visit:
 
     # ---------------------------------------------------------------------------------------------------- how it shows
 
-    def show(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
-        """Fill in a template of the site."""
+    def show(self, template: str, *, status: int = 200, **values: object) -> Response:
+        """Fill in a template of the site, or give one of its pictures as a file where the address asks for that.
+
+        Raises:
+            QuestionError: there is no such picture on the page.
+        """
+        pictures = [each for each in values.values() if isinstance(each, Picture)]
+        if "picture" in self.said and pictures:
+            return as_file(pictures, self.said["picture"], self.said.get("form", "svg"))
         told = {
             "visit": self,
             "navigation": NAVIGATION,
             "other": next(each for each in Language if each is not self.language),
         }
         text = render(f"site/{template}", self.language, **told, **values)
-        return HTMLResponse(text, status, _HEADERS)
+        return HTMLResponse(text, status, PAGE_HEADERS)
 
     def typed(self, name: str) -> str:
         """Give what stands in a field of a form: an instant as browsers edit it."""
