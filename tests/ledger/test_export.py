@@ -6,6 +6,7 @@ import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pyarrow.parquet import read_table
@@ -105,6 +106,22 @@ def test_every_table_can_be_exported(store: Store, tmp_path: Path, table: Export
     manifest = keeper_of(store).export(request, asker="a")
     rows = store.rows(f"SELECT count() FROM {table}")  # noqa: S608 - a table of ours
     assert manifest.rows == rows[0][0]
+
+
+@pytest.mark.parametrize(
+    ("free", "said"), [(1 << 40, "was not written whole"), (0, "no room left")], ids=["room", "full"]
+)
+def test_a_file_that_breaks_off_is_no_export(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, said: str
+) -> None:
+    """The engine may say nothing of a full disk: the file is read, and what to do is said; there is no manifest."""
+    filled(store)
+    monkeypatch.setattr(Store, "write_parquet", lambda _store, _statement, path, **_: path.write_bytes(b"PAR1"))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    with pytest.raises(StoreError, match=said) as refused:
+        keeper_of(store).export(Export(target=str(tmp_path / "e")), asker="ops")
+    assert "room" in refused.value.help
+    assert not (tmp_path / "e" / "manifest.json").exists()
 
 
 def test_an_export_never_goes_over_another(store: Store, tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from flowtrack.apps.whatif import Limit
+from flowtrack.apps.whatif import Limit, whatif
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.coverage import Coverage, cover
 from flowtrack.audit.family import about
@@ -156,6 +159,27 @@ def test_limits_are_numbers_or_shares(ledger: MemoryLedger) -> None:
     for wrong in ("denied", "denied=many", "refused=3", "denied=-1", "denied=nan"):
         with pytest.raises(ConfigurationError, match="is no limit"):
             Limit.of(wrong)
+
+
+def test_a_gate_that_nothing_was_held_against_is_not_passed(
+    ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A period without a flow, or that ends before it begins: no limit is kept or broken, and the status says so."""
+
+    @contextmanager
+    def opened(_: Path) -> Iterator[MemoryLedger]:
+        yield ledger
+
+    monkeypatch.setattr("flowtrack.apps.whatif.open_ledger", opened)
+    monkeypatch.setattr("flowtrack.apps.whatif.accepted_pack", lambda _: OLD)
+    asked = partial(whatif, tmp_path, tmp_path, known_at="", as_json=True)
+    late = "2036-01-01T00:00:00Z"
+    assert asked(since=late, until="", fail_above=["denied=0"]) == 2
+    assert "nothing to hold the limits against" in capsys.readouterr().err
+    assert asked(since=late, until="", fail_above=[]) == 0
+    assert asked(since="", until=late, fail_above=["denied=0"]) == 0
+    with pytest.raises(ConfigurationError, match="ends before it begins"):
+        asked(since=late, until="2026-01-01T00:00:00Z", fail_above=[])
 
 
 def test_coverage_lists_what_decided_and_what_never_did(ledger: MemoryLedger) -> None:

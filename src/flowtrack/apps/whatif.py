@@ -82,13 +82,17 @@ def whatif(
 
     Raises:
         PackError: the pack is refused.
-        ConfigurationError: an instant or a limit is none.
+        ConfigurationError: an instant or a limit is none, or the period is empty.
         StoreError: there is no ledger, or it does not answer.
     """
     limits = [Limit.of(text) for text in fail_above]
     period = Period(
         since=instant("--since", since), until=instant("--until", until), known_at=instant("--known-at", known_at)
     )
+    if period.since is not None and period.until is not None and period.since >= period.until:
+        raise ConfigurationError(
+            "the period ends before it begins", where="--until", help="name a later instant than that of --since"
+        )
     new = accepted_pack(folder)
     # progress goes to a terminal only: what stands in a pipe is the answer
     screen = Screen() if sys.stdout.isatty() and not as_json else Silent()
@@ -97,6 +101,8 @@ def whatif(
     above = [text for limit in limits if limit.kind != "unjudged" and (text := limit.exceeded(answer))]
     borne = next((limit for limit in limits if limit.kind == "unjudged"), Limit("unjudged", 0, is_share=False))
     unjudged = borne.exceeded(answer)
+    if limits and not answer.flows:  # a limit that nothing was held against would pass whatever the pack says
+        unjudged = "no flow lies in the period: there is nothing to hold the limits against"
     verdict = _verdict(above, unjudged, limited=bool(limits))
     if as_json:
         sys.stdout.write(answer.model_dump_json(indent=2) + "\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from flowtrack.adapters.clickhouse.completeness import completeness
-from flowtrack.adapters.clickhouse.files import copied, write_manifest, writing
+from flowtrack.adapters.clickhouse.files import copied, rows_in, write_manifest, writing
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.copies import FORMAT, CopiedFile, Export, ExportManifest, ExportTable
 from flowtrack.domain.instants import instant_us
@@ -74,7 +74,7 @@ def _months(store: Store, request: Export, query: _Query, target: Path) -> Itera
         path = target / f"{request.table}-{month}.parquet"
         rows = f"SELECT {select} FROM {request.table} WHERE {query.where} AND {query.month} = {{month:UInt32}}"  # noqa: S608 - texts of ours, values are parameters
         store.write_parquet(rows, path, month=month, **query.parameters)
-        yield copied(target, path, _rows_in(path))
+        yield copied(target, path, rows_in(path))
 
 
 def _query(store: Store, request: Export) -> _Query:
@@ -100,10 +100,3 @@ def _read(name: str, kind: str) -> str:
     if name == "subject":
         return _SUBJECT
     return f"`{name}`" if not kind.startswith("LowCardinality(UInt64)") else f"toUInt64(`{name}`) AS `{name}`"
-
-
-def _rows_in(path: Path) -> int:
-    """How many rows a Parquet file says that it has: read from what was written, not from what was asked for."""
-    from pyarrow.parquet import ParquetFile  # noqa: PLC0415 - loading it takes memory that a sink has better use for
-
-    return int(ParquetFile(path).metadata.num_rows)

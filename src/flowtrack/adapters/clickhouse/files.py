@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +16,15 @@ from flowtrack.errors import StoreError
 
 MANIFEST = "manifest.json"
 _CHUNK_BYTES = 1 << 20
+_ROOM_BYTES = 4 << 20
+"""A disk that has no more than that counts as full: the engine writes in buffers of a MiB."""
 
 
 @contextmanager
 def writing(target: Path, what: str) -> Iterator[None]:
     """Make a folder for a copy, and turn what the file system refuses into ours.
+
+    The engine says of a full disk anything, or nothing at all: so it is looked at when something went wrong.
 
     Raises:
         StoreError: the folder is there already, cannot be made, or the disk is full.
@@ -36,6 +41,14 @@ def writing(target: Path, what: str) -> Iterator[None]:
             f"cannot write `{target}`: {error.strerror}",
             where=what,
             help="name a folder that can be written, on a disk with room; delete what was begun",
+        ) from error
+    except StoreError as error:
+        if shutil.disk_usage(target).free > _ROOM_BYTES:
+            raise
+        raise StoreError(
+            f"there is no room left for `{target}`",
+            where=what,
+            help="delete what was begun, and make room or name a folder on another disk",
         ) from error
 
 
@@ -67,3 +80,22 @@ def write_manifest(root: Path, manifest: BaseModel) -> str:
         os.fsync(file.fileno())
     half.replace(path)
     return hashlib.sha256(text).hexdigest()
+
+
+def rows_in(path: Path) -> int:
+    """How many rows a Parquet file says that it has: read from what was written, not from what was asked for.
+
+    Raises:
+        StoreError: it has no end: the engine took a disk that is full for one that is not.
+    """
+    from pyarrow import ArrowException  # noqa: PLC0415 - loading it takes memory that a sink has better use for
+    from pyarrow.parquet import ParquetFile  # noqa: PLC0415 - likewise
+
+    try:
+        return int(ParquetFile(path).metadata.num_rows)
+    except (ArrowException, OSError) as error:
+        raise StoreError(
+            f"`{path.name}` was not written whole",
+            where="export to Parquet",
+            help="look whether the disk that it is written to has room, delete what was begun, and export again",
+        ) from error

@@ -11,6 +11,7 @@ from typing import Final
 
 from flowtrack.adapters.clickhouse.asking import known_now, pin
 from flowtrack.adapters.clickhouse.completeness import completeness, progress_of
+from flowtrack.adapters.clickhouse.files import rows_in
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.times import times_of
@@ -70,6 +71,7 @@ def flow_rows(
         with TemporaryDirectory(prefix="flowtrack-export-") as folder:
             path = Path(folder) / "flows.parquet"
             store.write_parquet(statement, path, **times.parameters)
+            _refuse_other(rows_in(path), rows)
             yield Stream(told, rows, _of_file(path))
         return
     head = ",".join(columns).encode() + b"\n" if form is StreamForm.CSV else b""
@@ -97,9 +99,13 @@ def _all_of(chunks: Iterator[bytes], head: bytes, rows: int) -> Iterator[bytes]:
     for chunk in chunks:
         lines += chunk.count(b"\n")
         yield chunk
-    if lines != rows:
+    _refuse_other(lines, rows)
+
+
+def _refuse_other(came: int, rows: int) -> None:
+    if came != rows:
         raise StoreError(
-            f"of `{rows}` rows `{lines}` lines came",
+            f"of `{rows}` rows `{came}` came",
             where="flows",
             help="ask again: some may have been erased meanwhile",
         )
