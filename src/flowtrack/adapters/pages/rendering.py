@@ -6,6 +6,7 @@ error when the first page is rendered, and a test holds that there is none.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -122,6 +123,8 @@ def environment() -> jinja2.Environment:
     made.tests["contains"] = lambda names, name: name in names
     made.filters["number"] = number
     made.filters["instant"] = instant
+    made.filters["moment"] = moment
+    made.filters["said"] = said
     return made
 
 
@@ -158,6 +161,16 @@ def number(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def moment(text: str) -> str:
+    """Write an instant that stands as text in a question."""
+    return instant(datetime.fromisoformat(text))
+
+
+def said(parameters: str) -> list[tuple[str, object]]:
+    """Give what a question said, of the log's JSON of its parameters, without what it left empty."""
+    return [(name, value) for name, value in json.loads(parameters or "{}").items() if value not in ("", None)]
 
 
 def instant(at: datetime | None) -> str:
