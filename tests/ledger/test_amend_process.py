@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from flowtrack.adapters.http.client import LedgerClient
+from flowtrack.adapters.kafka.replay import read_topic
 from flowtrack.adapters.kafka.settings import KafkaSettings
 from flowtrack.apps.ports import free_port
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.trail import Trail
 from flowtrack.errors import StoreError
 from flowtrack.testing.ledger import MemoryLedger
+from flowtrack.tracking.alerter import Alerter
+from flowtrack.tracking.alerts import AlertRules, source_of
 from flowtrack.tracking.amend_rules import RuleLibrary
 from flowtrack.tracking.records import Record, Topic
 from flowtrack.tracking.rulebook import Rulebook
@@ -39,9 +43,27 @@ def verdicts(ledger: LedgerClient | MemoryLedger) -> list[tuple[str, str, str, i
         return []
 
 
+def denied(pipeline: Pipeline) -> set[str]:
+    """Where the events stood that the ledger denies, or leaves open, in the end."""
+    return {
+        source_of(row["source_partition"], row["source_offset"])
+        for row in pipeline.rows_standing()
+        if row["verdict"] in {"deny", "indeterminate"} and row["kind"] != "incident"
+    }
+
+
+def alerted(kafka: KafkaSettings, pipeline: Pipeline) -> set[str]:
+    """Where the events stood that open alerts count, by the checker's findings and what the sink has published."""
+    rules = AlertRules(followed_max=10_000, kinds_per_change_max=10_000)
+    alerter = Alerter(lambda _: None, clock=lambda: datetime.now(UTC), rules=rules)
+    found = [Record(each.topic, 0, 0, START_MS, each.key, each.value) for each in pipeline.found]
+    alerter.process([*found, *read_topic(kafka, Topic.AMENDMENTS)])
+    return {source for alert in alerter.open for source in alert.followed}
+
+
 @pytest.mark.slow
 def test_a_sink_judges_anew_by_rules_that_it_reads_itself(kafka: KafkaSettings, tmp_path: Path) -> None:
-    """Late consents, a registry and a pack that reach back: all trails end as in memory, though nothing else comes."""
+    """Late consents, a registry and a pack that reach back: trails end as in memory, alerts as the ledger."""
     pipeline = Pipeline(MemoryLedger(), Rulebook(), epoch=EPOCH)
     pipeline.library = RuleLibrary()
     pipeline.new_writer("run")
@@ -68,3 +90,4 @@ def test_a_sink_judges_anew_by_rules_that_it_reads_itself(kafka: KafkaSettings, 
         publish(kafka, [*control, *pipeline.log])
         wait_until(lambda: verdicts(ledger) == expected, "the trails are those of the ledger in memory")
         assert ledger.ask(Overview(), asker=ASKER).flows == len(expected)
+        wait_until(lambda: alerted(kafka, pipeline) == denied(pipeline), "alerts are of what the ledger denies")

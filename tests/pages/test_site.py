@@ -331,3 +331,19 @@ def test_a_fault_in_every_template_is_still_a_page(site: Site, monkeypatch: pyte
     assert page.status_code == 500
     assert page.text.startswith("<!doctype html>")
     assert "hong" not in page.text
+
+
+def test_alerts_say_what_happened_and_what_late_knowledge_made_of_them(site: Site) -> None:
+    """In the page's language, by words and not by codes; one of them says how much came late and was lifted since."""
+    row = site.ledger.tables[tables.ALERTS][-1]
+    row |= {"what": "denied", "service": "ads", "recipient": "broker", "reasons": ["consent_withdrawn"]}
+    row |= {"count": 12, "amended": 7, "lifted": 3, "changed": "default@2"}
+    listed = site.get("/alerts", lang="ko").text
+    assert "허용되지 않음: ads → broker" in listed
+    assert "동의 철회됨" in listed
+    shown = site.get("/alerts", lang="en", identity=row["identity"]).text
+    assert (
+        "It counts 12 findings: 7 came by judging anew what became known late, and 3 have been lifted since." in shown
+    )
+    assert "default@2" in shown
+    assert 'href="/alerts?lang=en"' in shown
