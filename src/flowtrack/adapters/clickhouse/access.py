@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from flowtrack.adapters.clickhouse.judged import UNJUDGED, judgements_of
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import filters_of
 from flowtrack.adapters.clickhouse.times import Times, times_of
@@ -52,11 +53,6 @@ FROM
     GROUP BY subject, actor, role, task, session, its_verdict HAVING stands > 0
 )
 GROUP BY actor, role ORDER BY its_flows DESC, actor, role"""
-_JUDGEMENTS: Final = """
-SELECT pack, situation, clauses, reasons FROM judgements
-WHERE (pack, situation) IN {situations:Array(Tuple(String, UInt64))}
-ORDER BY defined DESC LIMIT 1 BY pack, situation"""
-_UNJUDGED: Final[dict[str, Any]] = {"clauses": [], "reasons": []}
 
 
 def access(store: Store, question: Access, about: About) -> AccessAnswer:
@@ -77,9 +73,8 @@ def access(store: Store, question: Access, about: About) -> AccessAnswer:
     given = found[: question.limit]
     if len(found) > len(given):
         about = about.cut(None, cursor_of(question, [given[-1][name] for name in _ORDERED_BY]))
-    met = sorted({(row["its_pack"], row["its_situation"]) for row in given})
-    judged = {(row["pack"], row["situation"]): row for row in store.named(_JUDGEMENTS, situations=met)} if met else {}
-    rows = [_use(row, judged.get((row["its_pack"], row["its_situation"]), _UNJUDGED)) for row in given]
+    judged = judgements_of(store, ((row["its_pack"], row["its_situation"]) for row in given))
+    rows = [_use(row, judged.get((row["its_pack"], row["its_situation"]), UNJUDGED)) for row in given]
     return AccessAnswer(
         about=about.judged_by([row.pack for row in rows], []),
         rows=rows,

@@ -46,10 +46,15 @@ def standing(columns: str | Sequence[str], times: Times, where: str = "1") -> st
         times: of the question.
         where: a condition on such columns, of fixed text.
     """
+    return f"{added(columns, times, where)} HAVING flows > 0"
+
+
+def added(columns: str | Sequence[str], times: Times, where: str = "1") -> str:
+    """The same with all that flows came to, zero and less too: what was retracted on a later day, if that is told."""
     listed = columns.split(", ") if isinstance(columns, str) else columns
     names = ", ".join(column.rpartition(" AS ")[2] for column in listed)
     parts = " UNION ALL ".join(
         _SIGNED.format(columns=", ".join(listed), plus=plus, names=names, when=when, where=where)
         for plus, when in times.signed
     )
-    return f"SELECT {names}, sum(flows) AS flows FROM ({parts}) GROUP BY {names} HAVING flows > 0"  # noqa: S608 - fixed texts
+    return f"SELECT {names}, sum(flows) AS flows FROM ({parts}) GROUP BY {names}"  # noqa: S608 - fixed texts
