@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
+from flowtrack.adapters.clickhouse.sink import SinkStore
+from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.http.client import LedgerClient
 from flowtrack.adapters.http.server import LoopbackServer
 from flowtrack.adapters.http.service import build_app
@@ -17,11 +20,13 @@ from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import PagedQuestion, Question
 from flowtrack.audit.following import joined, pages_of
 from flowtrack.audit.violations import Violations
+from flowtrack.domain.instants import DAY_US
+from flowtrack.domain.names import Verdict
 from flowtrack.errors import QuestionError
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerStore, LedgerWriter
 from tests.ledger.conftest import ASKER, Both, clock
-from tests.ledger.day import a_day
+from tests.ledger.day import START, START_MS, a_day, category, decision, record
 
 
 def written_day(store: LedgerStore) -> None:
@@ -101,6 +106,40 @@ def test_a_cursor_that_was_changed_is_refused(both: Both) -> None:
                 with pytest.raises(QuestionError) as caught:
                     both.ledger.ask(question.model_copy(update={"after": cursor}), asker=ASKER)
                 assert caught.value.where == "after"
+
+
+def test_a_page_of_violations_reads_parts_of_its_days_only(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was recorded when none of its violations was lies in other parts; what was learned late is found still."""
+    ledger, memory = ClickHouseLedger(store, clock=clock), MemoryLedger(clock)
+    denied = category("provided.email", Verdict.DENY)
+    for number, (happened, recorded) in enumerate([(-80, -80), (-50, -50), (-20, -20), (-80, 0)]):  # a month each
+        at = START + timedelta(days=happened)
+        made = record(
+            decision(number, denied, happened_at=at), number, at_ms=START_MS + recorded * DAY_US // 1000 + number
+        )
+        for each in (SinkStore(store), memory):
+            LedgerWriter(each, f"of {number}").process([made])
+    asked: list[tuple[str, dict[str, Any]]] = []
+    named = Store.named
+
+    def noted(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
+        asked.append((statement, dict(parameters)))
+        return named(self, statement, **parameters)
+
+    monkeypatch.setattr(Store, "named", noted)
+    second = {"since": START - timedelta(days=51), "until": START - timedelta(days=49)}
+    for question, events, parts in (
+        (Violations(**second), ["e-0-1"], 1),
+        (Violations(limit=1), ["e-0-2"], 2),
+        (Violations(until=second["since"]), ["e-0-3", "e-0-0"], 4),
+    ):
+        asked.clear()
+        given = ledger.ask(question, asker=ASKER)
+        assert given == memory.ask(question, asker=ASKER)
+        assert [row.event_id for row in given.rows] == events
+        ((statement, parameters),) = [each for each in asked if "FROM flows" in each[0]]
+        (read,) = store.rows(f"EXPLAIN ESTIMATE {statement}", **parameters)
+        assert read[2] == parts
 
 
 def test_a_cursor_keeps_what_was_known(both: Both) -> None:
