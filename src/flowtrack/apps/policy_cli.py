@@ -75,6 +75,10 @@ def whatif(
     fail_above: Annotated[
         list[str] | None, typer.Option(help="Flows that may change, KIND=NUMBER or KIND=SHARE%.")
     ] = None,
+    why: Annotated[
+        str,
+        typer.Option(help="What it is for, e.g. the number of a change: some subjects are named, and the log says so."),
+    ] = "",
     data_dir: DataDir = DEFAULT,
     json: JsonOption = False,
 ) -> None:
@@ -83,7 +87,7 @@ def whatif(
 
     limits = fail_above or []
     raise typer.Exit(
-        run(newpack, data_dir, since=since, until=until, known_at=known_at, fail_above=limits, as_json=json)
+        run(newpack, data_dir, since=since, until=until, known_at=known_at, fail_above=limits, why=why, as_json=json)
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from flowtrack.apps.ledger import open_ledger
+from flowtrack.apps.ledger import asking, open_ledger
 from flowtrack.apps.ledger_packs import packs_of
 from flowtrack.apps.packs import accepted_pack
 from flowtrack.apps.questions import completeness_of, instant
@@ -76,7 +76,15 @@ def flows_of(kind: str, answer: WhatIfAnswer) -> int:
 
 
 def whatif(
-    folder: Path, data_dir: Path, *, since: str, until: str, known_at: str, fail_above: Sequence[str], as_json: bool
+    folder: Path,
+    data_dir: Path,
+    *,
+    since: str,
+    until: str,
+    known_at: str,
+    fail_above: Sequence[str],
+    why: str,
+    as_json: bool,
 ) -> int:
     """Judge a period by a pack, show what changes, and give the exit status.
 
@@ -97,7 +105,7 @@ def whatif(
     # progress goes to a terminal only: what stands in a pipe is the answer
     screen = Screen() if sys.stdout.isatty() and not as_json else Silent()
     with open_ledger(data_dir) as ledger, screen.steps() as steps:
-        answer = what_if(ledger, period, new, packs_of(ledger), told=steps.update)
+        answer = what_if(ledger, period, new, packs_of(ledger), asker=asking(why), told=steps.update)
     above = [text for limit in limits if limit.kind != "unjudged" and (text := limit.exceeded(answer))]
     borne = next((limit for limit in limits if limit.kind == "unjudged"), Limit("unjudged", 0, is_share=False))
     unjudged = borne.exceeded(answer)

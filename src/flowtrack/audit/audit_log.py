@@ -38,6 +38,7 @@ class AuditLog(PagedQuestion[AuditLogAnswer]):
 
     family: ClassVar[str] = "audit-log"
     answer: ClassVar[type[Answer]] = AuditLogAnswer
+    names_subjects: ClassVar[bool] = True
     roles: ClassVar[frozenset[Role]] = frozenset({Role.AUDITOR})
     by_clock: ClassVar[bool] = True
 
@@ -46,7 +47,7 @@ class AuditLog(PagedQuestion[AuditLogAnswer]):
     role: Role | None = None
     """Only what was asked in this role."""
     subject: Subject | None = None
-    """Only what was asked about this one; asking so is written down as well."""
+    """Only what was asked about this one."""
     asked: Name | None = None
     """Only this family, or this thing done."""
 

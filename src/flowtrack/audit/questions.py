@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
+from flowtrack.audit.roles import Asker
 from flowtrack.domain.decision import SituationId
 from flowtrack.domain.model import Contract
 
@@ -80,6 +81,14 @@ class Touched(Period):
     edges_us: list[int] = []
     """As in the question that gave the shapes."""
     samples_max: Annotated[int, Field(ge=1, le=100)] = 3
+    asker: Asker | None = None
+    """Who wants subjects to be named: then a few are, and the log of questions has it; without, none is named."""
+
+    @property
+    def line(self) -> dict[str, object]:
+        """What the log of questions keeps of it, where subjects are named."""
+        said = self.model_dump(mode="json", include={"since", "until", "known_at", "samples_max"}, exclude_none=True)
+        return {**said, "changes": len(self.changes), "situations": len(self.situations)}
 
 
 class Orphans(Contract):

@@ -18,6 +18,7 @@ from flowtrack.audit.answers import CompleteUpTo, Document
 from flowtrack.audit.groups import Judgement, ShapeFlows, ShapesAnswer, SituationFlows
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.questions import Changed, Period, Shapes, Situations, Touched
+from flowtrack.audit.roles import Asker
 from flowtrack.domain.consent import UsagePolicy
 from flowtrack.domain.facts import Facts, Particulars, event_data
 from flowtrack.domain.model import Contract
@@ -160,6 +161,7 @@ def what_if(
     packs: Mapping[str, Pack],
     *,
     samples_max: int = 3,
+    asker: Asker | None = None,
     told: Told = lambda _step, _done, _total: None,
 ) -> WhatIfAnswer:
     """Judge a period anew.
@@ -170,6 +172,7 @@ def what_if(
         new: the pack to judge by; it must have passed validation.
         packs: those that judged, by label, as far as they are known.
         samples_max: how many subjects and events to name for each kind of change.
+        asker: who wants subjects to be named, which is written down; without, only events are.
         told: see `Told`.
 
     Raises:
@@ -189,7 +192,7 @@ def what_if(
         answer = ledger.shapes_met(Shapes(**dict(period), packs=sorted(rest), edges_us=edges))
         shapes = len(answer.shapes)
         _by_shape(answer, asked.judgements, worlds, tally, told)
-    touched = _touched(ledger, period, tally, edges, samples_max, told)
+    touched = _touched(ledger, period, tally, edges, samples_max, asker, told)
     return WhatIfAnswer(
         pack=new.label,
         **dict(period),
@@ -328,7 +331,13 @@ def _shape_of(each: ShapeFlows) -> Shape:
 
 
 def _touched(
-    ledger: Ledger, period: Period, tally: _Tally, edges: list[int], samples_max: int, told: Told
+    ledger: Ledger,
+    period: Period,
+    tally: _Tally,
+    edges: list[int],
+    samples_max: int,
+    asker: Asker | None,
+    told: Told,
 ) -> list[Transition]:
     """Ask whom and what the changes touch."""
     order = sorted(tally.keys)
@@ -348,6 +357,7 @@ def _touched(
         situations=sorted(tally.situations),
         edges_us=edges,
         samples_max=samples_max,
+        asker=asker,
     )
     found = ledger.touched(question).changes
     told("whom it touches", 1, 1)

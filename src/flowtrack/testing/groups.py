@@ -6,6 +6,7 @@ import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -23,6 +24,7 @@ from flowtrack.audit.groups import (
 )
 from flowtrack.audit.questions import Orphans, Period, Shapes, Situations, Touched, TwoTimes
 from flowtrack.domain.instants import from_us, instant_us
+from flowtrack.testing.view import Asked
 from flowtrack.tracking import rows as tables
 
 Row = dict[str, Any]
@@ -35,6 +37,8 @@ class MemoryGroups:
     _flows: Callable[[TwoTimes], list[Row]]
     _judgements: Callable[[], dict[tuple[str, int], Row]]
     _completeness: Callable[[], CompleteUpTo]
+    _clock: Callable[[], datetime]
+    audit_log: list[Asked]
 
     def situations_met(self, question: Situations) -> SituationsAnswer:
         """Give the situations of a period, and how often each was met where."""
@@ -78,6 +82,9 @@ class MemoryGroups:
 
     def touched(self, question: Touched) -> TouchedAnswer:
         """Count whom and what some of these groups touch."""
+        if question.asker is not None:
+            asker, said = question.asker, json.dumps(question.line)
+            self.audit_log.append(Asked(self._clock(), asker.who, "touched", "", asker.role, asker.why, said))
         changed: dict[int, list[Row]] = defaultdict(list)
         named = {("situation", key): each.name for each in question.changes for key in each.situation_keys}
         named |= {("shape", key): each.name for each in question.changes for key in each.shape_keys}
@@ -88,7 +95,7 @@ class MemoryGroups:
             if found and f"{row['situation']:016x}" in question.situations:
                 changed[max(found)].append(row)
         return TouchedAnswer(
-            changes=[_touched(name, rows, question.samples_max) for name, rows in sorted(changed.items())],
+            changes=[_touched(name, rows, question) for name, rows in sorted(changed.items())],
             completeness=self._completeness(),
         )
 
@@ -171,7 +178,8 @@ def _judgement(row: Row) -> Judgement:
     return Judgement(**{name: row[name] for name in names}, situation=f"{row['situation']:016x}")
 
 
-def _touched(name: int, rows: list[Row], samples_max: int) -> TouchedBy:
+def _touched(name: int, rows: list[Row], question: Touched) -> TouchedBy:
+    samples_max = question.samples_max
     subjects = sorted({row["subject"] for row in rows})
     events = {(row["epoch"], row["source_partition"], row["source_offset"]): row["event_id"] for row in rows}
     shown = set(subjects[:samples_max])
@@ -180,6 +188,6 @@ def _touched(name: int, rows: list[Row], samples_max: int) -> TouchedBy:
         events=len(events),
         flows=len(rows),
         subjects=len(subjects),
-        sample_subjects=subjects[:samples_max],
+        sample_subjects=[] if question.asker is None else subjects[:samples_max],
         sample_events=sorted({row["event_id"] for row in rows if row["subject"] in shown})[:samples_max],
     )

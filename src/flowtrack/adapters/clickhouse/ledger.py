@@ -12,6 +12,7 @@ from flowtrack.adapters.clickhouse import statements as sql
 from flowtrack.adapters.clickhouse.asking import ask
 from flowtrack.adapters.clickhouse.books import books
 from flowtrack.adapters.clickhouse.completeness import completeness
+from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.orphans import orphans
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.whatif import shapes, situations, touched
@@ -78,6 +79,9 @@ class ClickHouseLedger:
 
     def touched(self, question: Touched) -> TouchedAnswer:
         """Count whom and what some of these groups touch."""
+        if question.asker is not None:
+            asker, at = question.asker, self._clock()
+            write_down(self._store, at, asker.who, "touched", question.line, role=asker.role, why=asker.why)
         return touched(self._store, question, self._completeness())
 
     def orphans(self, question: Orphans) -> OrphansAnswer:

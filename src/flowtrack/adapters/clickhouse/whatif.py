@@ -158,7 +158,7 @@ def touched(store: Store, question: Touched, completeness: CompleteUpTo) -> Touc
                 events=row["events"] - gone.get(row["change"], 0),
                 flows=row["flows"],
                 subjects=row["subjects"],
-                sample_subjects=list(row["sample_subjects"]),
+                sample_subjects=[] if question.asker is None else list(row["sample_subjects"]),
                 sample_events=events.get(row["change"], []),
             )
             for row in found

@@ -17,6 +17,7 @@ from flowtrack.audit.reports.frame import Desk, Report, used_whole
 from flowtrack.audit.reports.grouping import distinct, grouped
 from flowtrack.audit.reports.laws import OverlayRule, law_table
 from flowtrack.audit.reports.situations import Group, groups_of
+from flowtrack.audit.roles import Asker
 from flowtrack.domain.model import Contract
 from flowtrack.domain.names import Verdict
 from flowtrack.policy.pack import Bilingual, Pack
@@ -75,14 +76,22 @@ class LawOverlay(Report):
 
 
 def touched_by_law(
-    met: SituationsAnswer, period: Period, packs: Sequence[Pack], rules: Iterable[OverlayRule] | None = None
+    met: SituationsAnswer,
+    period: Period,
+    packs: Sequence[Pack],
+    asker: Asker,
+    rules: Iterable[OverlayRule] | None = None,
 ) -> list[Touched]:
-    """Give the questions that count whom the findings touch: one for each set of groups, since those overlap."""
+    """Give the questions that count whom the findings touch: one for each set of groups, since those overlap.
+
+    They name a few of those, so that each is written down as the asker's.
+    """
     questions = []
     for number, keys in enumerate(_sets(_found(met, packs, _rules(rules)))):
         situations = sorted({each.situation for each in met.flows if each.key in keys})
         change = Changed(name=number, situation_keys=sorted(keys))
-        questions.append(Touched(**dict(period), changes=[change], situations=situations, samples_max=SUBJECTS_MAX))
+        times, most = dict(period), SUBJECTS_MAX
+        questions.append(Touched(**times, changes=[change], situations=situations, samples_max=most, asker=asker))
     return questions
 
 

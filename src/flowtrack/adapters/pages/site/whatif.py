@@ -20,7 +20,7 @@ from flowtrack.adapters.pages.site.frame import Backing, needs
 from flowtrack.adapters.pages.site.jobs import Jobs, Told
 from flowtrack.adapters.pages.site.visit import Visit
 from flowtrack.audit.questions import Period
-from flowtrack.audit.roles import EXAMINERS
+from flowtrack.audit.roles import EXAMINERS, Asker
 from flowtrack.audit.whatif import WhatIfAnswer, what_if
 from flowtrack.domain.names import Verdict
 from flowtrack.errors import QuestionError
@@ -66,7 +66,9 @@ class WhatIf:
                 "there is no such pack here", where="pack", help="choose one that is published, or hand it in again"
             )
         period = Period(since=visit.instant("since"), until=visit.instant("until"), known_at=visit.instant("known_at"))
-        job = self._jobs.of((named, period.model_dump_json()), self._work(period, new))
+        asker = self._asker(visit)
+        key = (named, period.model_dump_json(), "" if asker is None else asker.model_dump_json())
+        job = self._jobs.of(key, self._work(period, new, asker))
         for _ in range(_LOOKS):
             if job.ended:
                 break
@@ -79,10 +81,17 @@ class WhatIf:
             return response
         return visit.show("what-if.html", job=job, changed=_before_and_after(job.result, visit.words), **told)
 
-    def _work(self, period: Period, new: Pack) -> Callable[[Told], WhatIfAnswer]:
+    @staticmethod
+    def _asker(visit: Visit) -> Asker | None:
+        """Who subjects are named to: whoever said what for; without a purpose none is."""
+        if visit.account is None or not visit.purpose_before:
+            return None
+        return visit.account.asker_among(EXAMINERS, "what-if", visit.purpose_before, needs_purpose=True)
+
+    def _work(self, period: Period, new: Pack, asker: Asker | None) -> Callable[[Told], WhatIfAnswer]:
         def work(told: Told) -> WhatIfAnswer:
             with self._backing.whole() as ledger:
-                return what_if(ledger, period, new, self._backing.packs_of(ledger), told=told)
+                return what_if(ledger, period, new, self._backing.packs_of(ledger), asker=asker, told=told)
 
         return work
 
