@@ -13,6 +13,7 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.blast import Blast, Withdrawal
+from flowtrack.audit.exposed import ExposedSubjects
 from flowtrack.audit.family import PagedQuestion, Question
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.ledger import Ledger
@@ -59,6 +60,10 @@ QUESTIONS: list[Question[Any]] = [
     Blast(start="dataset", name="dataset-0", hops_max=3),
     Blast(start="service", name="service-1"),
     Blast(start="party", name="party-2"),
+    Blast(start="dataset", name="dataset-0", categories=["provided"]),
+    ExposedSubjects(start="dataset", name="dataset-0", limit=1_000),
+    ExposedSubjects(start="service", name="service-1", categories=["provided.phone", "automatic"]),
+    ExposedSubjects(start="party", name="party-2", categories=["provided"]),
     Withdrawal(subject=subject_of(0), record="r-1"),
     Use(basis="law", category="provided", verdict="permit"),
     Use(service="service-2", purpose="purpose-0", kind="share"),
@@ -136,6 +141,7 @@ def test_sums_are_read_instead_of_rows(store: Store, monkeypatch: pytest.MonkeyP
             reads = re.findall(r"ReadFromMergeTree \(\w+\.flows\)\n.*\n\W*Parts: (\d+)", plan)
             narrow = "subject = {subject:UUID}" in statement or "subject FROM flows WHERE kind = 'share'" in statement
             narrow |= "toString(subject)" in statement  # of a party: its projection, once that is less to read
+            narrow |= isinstance(question, ExposedSubjects)  # whose data it is, one by one
             narrow |= "uniqExact((subject, category))" in statement  # whose data it is that got there, by name first
             assert narrow or not any(map(int, reads)), (question, statement, plan)
 

@@ -68,6 +68,8 @@ class Blast(Question[BlastAnswer]):
     name: Name
     hops_max: Annotated[int, Field(ge=1, le=HOPS_MAX)] = 8
     """Steps from there that are followed."""
+    categories: list[Name] = []
+    """Only these of what was there, and what hangs under them by name; left out, all."""
 
 
 class Downstream(Contract):

@@ -14,6 +14,7 @@ from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.coverage import Coverage
 from flowtrack.audit.explanation import Explanation
+from flowtrack.audit.exposed import ExposedSubjects
 from flowtrack.audit.family import Question
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.hints import did_you_mean
@@ -48,6 +49,7 @@ _ALL: Final[tuple[type[Question[Any]], ...]] = (
     SubjectGraph,
     Use,
     Blast,
+    ExposedSubjects,
     Withdrawal,
     Origin,
     Violations,

@@ -15,7 +15,6 @@ from pydantic import Field
 
 from flowtrack.audit.cursors import Key
 from flowtrack.audit.family import Answer, PagedQuestion
-from flowtrack.audit.roles import EXAMINERS, Role
 from flowtrack.domain.model import Contract, Name
 
 
@@ -54,7 +53,6 @@ class Origin(PagedQuestion[OriginAnswer]):
 
     family: ClassVar[str] = "origin"
     answer: ClassVar[type[Answer]] = OriginAnswer
-    roles: ClassVar[frozenset[Role]] = EXAMINERS
 
     service: Name | None = None
     category: Name | None = None

@@ -21,6 +21,7 @@ from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.coverage import Coverage
 from flowtrack.audit.cursors import FLOW, cursor_of, key_of, pinned_at
 from flowtrack.audit.explanation import Explanation
+from flowtrack.audit.exposed import ExposedSubjects
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.groups import SituationsAnswer, TouchedAnswer
@@ -40,6 +41,7 @@ from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.testing.blast import blast, withdrawal
 from flowtrack.testing.coverage import coverage
 from flowtrack.testing.explanation import explanation
+from flowtrack.testing.exposed import exposed_subjects
 from flowtrack.testing.graph import graph, subject_graph
 from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.origin import origin
@@ -165,6 +167,7 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[View, Any, About], An
     SubjectGraph: subject_graph,
     Use: use,
     Blast: blast,
+    ExposedSubjects: exposed_subjects,
     Withdrawal: withdrawal,
     Origin: origin,
     Violations: violations,

@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import date
 
 from flowtrack.audit.blast import Blast, BlastAnswer, Moved, State, Withdrawal, WithdrawalAnswer, downstream
+from flowtrack.audit.categories import under_any
 from flowtrack.audit.family import About
 from flowtrack.audit.spread import Place, Step, reached_of, spread, steps_of
 from flowtrack.domain.instants import from_us, instant_us
@@ -23,7 +24,9 @@ def blast(view: View, question: Blast, about: About) -> BlastAnswer:
     pairs = {
         (row["subject"], row["category"])
         for row in flows
-        if row[_AT[question.start]] == question.name and (until_us is None or row["happened_at"] < until_us)
+        if row[_AT[question.start]] == question.name
+        and under_any(row["category"], question.categories)
+        and (until_us is None or row["happened_at"] < until_us)
     }
     steps = [
         Step(source, target, row["category"], day_of(row), day_of(row))

@@ -16,6 +16,7 @@ from flowtrack.adapters.clickhouse.completeness import Progress, completeness, p
 from flowtrack.adapters.clickhouse.consent_proof import consent_proof
 from flowtrack.adapters.clickhouse.coverage import coverage
 from flowtrack.adapters.clickhouse.explanation import explanation
+from flowtrack.adapters.clickhouse.exposed import exposed_subjects
 from flowtrack.adapters.clickhouse.graph import graph, subject_graph
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.origin import origin
@@ -38,6 +39,7 @@ from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.coverage import Coverage
 from flowtrack.audit.cursors import pinned_at
 from flowtrack.audit.explanation import Explanation
+from flowtrack.audit.exposed import ExposedSubjects
 from flowtrack.audit.family import About, Answer, PagedQuestion, Question, about
 from flowtrack.audit.graph import Graph, SubjectGraph
 from flowtrack.audit.hints import with_hints
@@ -73,6 +75,7 @@ _ANSWERED_BY: Final[Mapping[type[Question[Any]], Callable[[Store, Any, About], A
     SubjectGraph: subject_graph,
     Use: use,
     Blast: blast,
+    ExposedSubjects: exposed_subjects,
     Withdrawal: withdrawal,
     Origin: origin,
     Violations: violations,

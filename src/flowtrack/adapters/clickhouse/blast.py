@@ -17,6 +17,7 @@ from flowtrack.audit.blast import (
     WithdrawalAnswer,
     downstream,
 )
+from flowtrack.audit.categories import under_any
 from flowtrack.audit.family import About
 from flowtrack.audit.spread import Arrival, Place, Step, reached_of, spread, steps_of
 from flowtrack.domain.instants import instant_us
@@ -86,7 +87,8 @@ def blast(store: Store, question: Blast, about: About) -> BlastAnswer:
     held = times_of(question.model_copy(update={"since": None}))
     at = _AT[question.start]
     there = _START.replace("{standing}", standing("category", held, f"{at} = {{name:String}}"))
-    categories = sorted(name for (name,) in store.rows(there, **held.parameters, name=question.name))
+    found_there = (name for (name,) in store.rows(there, **held.parameters, name=question.name))
+    categories = sorted(name for name in found_there if under_any(name, question.categories))
     start = Place(question.start, question.name)
     found = _candidates(store, question, times, categories)
     places = {kind: sorted(place.name for place in found if place.kind == kind) for kind in ("service", "dataset")}
