@@ -27,7 +27,7 @@ class Law(Contract):
 
     short: Bilingual
     title: Bilingual
-    version: str
+    version: Bilingual
 
 
 class Article(Contract):
@@ -70,7 +70,7 @@ class Source(Contract):
     short: Bilingual
     """The law's short name."""
     law: Bilingual
-    version: str
+    version: Bilingual
     article: Bilingual
     says: Bilingual
     checked: Checked
