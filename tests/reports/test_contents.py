@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flowtrack.adapters.pages.reports.render import render
+from flowtrack.apps.reports import write_annex
 from flowtrack.audit.reports.access_request import AccessRequest
 from flowtrack.audit.reports.breach import Breach
 from flowtrack.audit.reports.consent_proof import ConsentProof
 from flowtrack.audit.reports.frame import Report
 from flowtrack.audit.reports.law_overlay import LawOverlay
+from flowtrack.audit.reports.monthly import Monthly
 from flowtrack.audit.reports.orders import order_of
 from flowtrack.audit.reports.ropa import Ropa
 from flowtrack.audit.reports.staff_access import StaffAccess
@@ -23,7 +27,7 @@ from flowtrack.audit.roles import Asker
 from flowtrack.audit.violations import Violations
 from flowtrack.errors import QuestionError
 from flowtrack.testing.ledger import MemoryLedger
-from tests.reports.day import ANNA, BEN, NOW, SINCE, START, UNTIL, events, ledger, write
+from tests.reports.day import ANNA, BEN, CHO, NOW, SINCE, START, UNTIL, events, ledger, write
 from tests.reports.test_reports import FIELDS, bench, report
 
 
@@ -110,6 +114,63 @@ def test_subjects_are_asked_about_in_writing() -> None:
     made("access-request", subject=BEN)
     line = ledger().audit_log[before]
     assert (line.asker, line.subject, line.why) == ("jo", BEN, "case 7")
+
+
+def test_naming_subjects_is_written_down() -> None:
+    """A report that names some subjects is in the log with who and why, without them; one that counts none is not."""
+    before = len(ledger().audit_log)
+    made("law-overlay", since=SINCE, until=UNTIL, count_subjects=False)
+    assert len(ledger().audit_log) == before
+    found = made("law-overlay", since=SINCE, until=UNTIL)
+    assert isinstance(found, LawOverlay)
+    assert any(each.sample_subjects for each in found.findings)
+    lines = {(line.asker, line.question, line.subject, line.why) for line in ledger().audit_log[before:]}
+    assert lines == {("jo", "touched", "", "case 7")}
+    assert ANNA not in "".join(line.parameters for line in ledger().audit_log[before:])
+
+
+def test_the_subjects_to_be_told_are_listed(tmp_path: Path) -> None:
+    """The list that a pack names has each subject that it counts; of an annex the pack says its rows and its hash."""
+    order = order_of("breach", FIELDS["breach"])
+    found = order.make(bench())
+    assert isinstance(found, Breach)
+    question = order.annex_of(found)
+    assert question is not None
+    before = len(ledger().audit_log)
+    annex = write_annex(tmp_path / "notify.csv", question.model_copy(update={"limit": 1}), ledger(), bench().asker)
+    assert [line.question for line in ledger().audit_log[before:]] == ["exposed-subjects"]
+    told = (tmp_path / "notify.csv").read_bytes()
+    assert {line.split(",")[0] for line in told.decode().splitlines()[1:]} == {ANNA, BEN, CHO}
+    said = order.with_annex(found, annex)
+    assert isinstance(said, Breach)
+    assert (said.everybody.listed, said.everybody.annex) == (found.subjects, "notify.csv")
+    assert said.everybody.sha256 == sha256(told).hexdigest()
+    assert not set(re.findall(r"\b[0-9a-f]{32}\b", said.model_dump_json(exclude={"head", "everybody"})))
+
+
+def test_what_should_be_gone_stands_in_three_reports() -> None:
+    """What was to go on the second day and never was erased is overdue: in the month, the record, for its subject."""
+    for name in ("monthly", "ropa"):
+        found = report(name)
+        assert isinstance(found, Monthly | Ropa)
+        assert {(each.dataset, each.category) for each in found.overdue} == {
+            ("orders", "provided.name"),
+            ("orders", "provided.phone"),
+        }
+        assert found.overstayed.copies == 2
+    own = report("access-request")
+    assert isinstance(own, AccessRequest)
+    assert [(each.dataset, each.overdue, each.erased_at) for each in own.kept] == [("orders", True, None)]
+
+
+def test_what_came_from_nowhere_stands_in_three_reports() -> None:
+    """A location that nobody was seen to collect, and a phone number that a service was not given, are unexplained."""
+    for name in ("monthly", "ropa", "access-request"):
+        found = report(name)
+        assert isinstance(found, Monthly | Ropa | AccessRequest)
+        assert {("shop", "automatic.location"), ("care", "provided.phone")} <= {
+            (each.service, each.category) for each in found.unexplained
+        }
 
 
 def test_a_breach_counts_people_and_nobody_else() -> None:

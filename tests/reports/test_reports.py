@@ -108,7 +108,7 @@ def test_reports_quote_only_what_has_its_source_beside_it(name: str) -> None:
     known = {each.id for each in found.head.sources}
     named = set(re.findall(r'"((?:gdpr|pipa|pipl|eprivacy|network_act)[a-z_]*\.\d[\w.-]*)"', found.model_dump_json()))
     assert named <= known
-    assert all(each.version and each.says.ko and each.says.en for each in found.head.sources)
+    assert all(each.version.ko and each.version.en and each.says.ko and each.says.en for each in found.head.sources)
 
 
 @pytest.mark.parametrize("name", ORDERS)

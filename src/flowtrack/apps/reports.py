@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import file_digest
 from inspect import Parameter, Signature, getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from flowtrack.adapters.pages.rendering import Language
 from flowtrack.adapters.pages.reports.render import render
+from flowtrack.apps.answer_forms import csv_writer, parquet_writer
 from flowtrack.apps.ask_fields import option_of, parameters_of
 from flowtrack.apps.directory import DEFAULT
 from flowtrack.apps.ledger import asker, open_ledger
@@ -21,12 +23,16 @@ from flowtrack.apps.ledger_packs import packs_of
 from flowtrack.apps.options import DataDir
 from flowtrack.apps.reports_settings import ReportSettings
 from flowtrack.apps.settings import read
-from flowtrack.audit.reports.ordering import Bench, Order
+from flowtrack.audit.family import ROWS_MAX, PagedQuestion
+from flowtrack.audit.following import pages_of
+from flowtrack.audit.reports.ordering import Annex, Bench, Order
 from flowtrack.audit.reports.orders import ORDERS, order_of
 from flowtrack.audit.roles import Asker
+from flowtrack.audit.row_forms import columns_of
 from flowtrack.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from flowtrack.audit.ledger import Ledger
     from flowtrack.audit.reports.frame import Report
 
 _WHY = Annotated[
@@ -35,6 +41,13 @@ _WHY = Annotated[
 _LANG = Annotated[Language, typer.Option(help="Language of the HTML; the JSON holds both.")]
 _JSON = Annotated[bool, typer.Option("--json", help="The report as JSON instead of HTML.")]
 _OUTPUT = Annotated[Path | None, typer.Option(help="Into this file instead of standard output.")]
+_ANNEX: Final[dict[str, Any]] = {
+    "subjects": Annotated[
+        Path | None,
+        typer.Option(help="List every subject in this file, .csv or .parquet; the report says its rows and its hash."),
+    ],
+}
+"""The option of each kind of annex."""
 SHARED: Final = [
     Parameter("why", Parameter.KEYWORD_ONLY, annotation=_WHY, default=""),
     Parameter("lang", Parameter.KEYWORD_ONLY, annotation=_LANG, default=Language.EN),
@@ -60,10 +73,12 @@ def _command_of(name: str, order: type[Order]) -> Callable[..., None]:
 
     def run(**given: Any) -> None:  # noqa: ANN401 - typer gives each field in its type
         said = {each.name: given.pop(each.name) for each in SHARED}
-        as_json = said.pop("json")
-        write_report(name, given, as_json=as_json, **said)
+        as_json, annex = said.pop("json"), given.pop(order.annex, None)
+        write_report(name, given, as_json=as_json, annex=annex, **said)
 
-    run.__signature__ = Signature([*parameters_of(order), *SHARED])  # type: ignore[attr-defined]  # typer reads it
+    annexes = [order.annex] if order.annex else []
+    also = [Parameter(each, Parameter.KEYWORD_ONLY, annotation=_ANNEX[each], default=None) for each in annexes]
+    run.__signature__ = Signature([*parameters_of(order), *also, *SHARED])  # type: ignore[attr-defined]  # typer reads it
     run.__doc__ = getdoc(order)
     run.__name__ = name
     return run
@@ -78,8 +93,9 @@ def write_report(
     lang: str,
     as_json: bool,
     output: Path | None,
+    annex: Path | None = None,
 ) -> Report:
-    """Make a report, and write it to a file or to standard output.
+    """Make a report, and write it to a file or to standard output; before it its annex, where one is wanted.
 
     Raises:
         ConfigurationError: an option is not right, or the file cannot be written.
@@ -96,6 +112,9 @@ def write_report(
             terms=read(ReportSettings).terms,
         )
         report = order.make(bench)
+        question = None if annex is None else order.annex_of(report)
+        if annex is not None and question is not None:
+            report = order.with_annex(report, write_annex(annex, question, ledger, bench.asker))
     text = report.model_dump_json(indent=2) + "\n" if as_json else render(report, lang)
     if output is None:
         sys.stdout.write(text)
@@ -104,6 +123,24 @@ def write_report(
     if not report.head.complete:
         sys.stderr.write("flowtrack: some answers are cut off: the report says which\n")
     return report
+
+
+def write_annex(path: Path, question: PagedQuestion[Any], ledger: Ledger, asker: Asker) -> Annex:
+    """Write every row of a question into a file, page by page, and say what it holds.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+        StoreError: the ledger does not answer.
+    """
+    columns = columns_of(question.answer)
+    opening = parquet_writer if path.suffix == ".parquet" else csv_writer
+    rows = 0
+    with opening(path, columns) as writer:
+        for page in pages_of(ledger, question.model_copy(update={"limit": ROWS_MAX}), asker):
+            writer.write(page.rows)
+            rows += len(page.rows)
+    with path.open("rb") as file:
+        return Annex(path.name, rows, file_digest(file, "sha256").hexdigest())
 
 
 def ordered(name: str, fields: dict[str, Any]) -> Order:

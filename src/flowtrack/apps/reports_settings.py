@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from flowtrack.audit.overdue import DAYS_MAX
 from flowtrack.audit.reports.terms import Terms
 
 _DEFAULTS = Terms()
@@ -26,6 +27,8 @@ class ReportSettings(BaseSettings):
     pipa_breach_subjects: int = Field(default=_DEFAULTS.pipa_breach_subjects, ge=1)
     pipa_identifying: Annotated[tuple[str, ...], NoDecode] = tuple(_DEFAULTS.pipa_identifying)
     """Categories, separated by commas."""
+    keep_days: int | None = Field(default=_DEFAULTS.keep_days, ge=1, le=DAYS_MAX)
+    """For copies that name no end."""
     staff_review_months: int = Field(default=_DEFAULTS.staff_review_months, ge=1, le=12)
 
     @field_validator("pipa_identifying", mode="before")

@@ -51,6 +51,12 @@ class UsagePolicy(Contract):
     storage: Storage | None = None
 
 
+def names_in(scope: UsagePolicy | None) -> set[str]:
+    """Give the terms of a usage policy in all dimensions but the place."""
+    terms = [] if scope is None else [scope.data, scope.processing, scope.purpose, scope.recipient]
+    return {name for term in terms if term for name in (term.all if isinstance(term, AllOf) else [term])}
+
+
 class Notice(Contract):
     """What the subject saw when deciding: so that informed consent can be shown (GDPR 7(1))."""
 

@@ -6,7 +6,11 @@ error when the first page is rendered, and a test holds that there is none.
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import json
+=======
+import re
+>>>>>>> 00e6e73 (Put retention, origin and the list of subjects into reports, and mend them in print)
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,8 +21,11 @@ from typing import Any, Final
 
 import jinja2
 import yaml
+from markupsafe import Markup, escape
 
 from flowtrack.errors import ConfigurationError
+
+_JOINT: Final = re.compile(r"(?<=[a-z])([._/-])(?=[a-z])")
 
 _HERE: Final = "flowtrack.adapters.pages"
 
@@ -123,8 +130,12 @@ def environment() -> jinja2.Environment:
     made.tests["contains"] = lambda names, name: name in names
     made.filters["number"] = number
     made.filters["instant"] = instant
+<<<<<<< HEAD
     made.filters["moment"] = moment
     made.filters["said"] = said
+=======
+    made.filters["breakable"] = breakable
+>>>>>>> 00e6e73 (Put retention, origin and the list of subjects into reports, and mend them in print)
     return made
 
 
@@ -163,6 +174,7 @@ def number(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
+<<<<<<< HEAD
 def moment(text: str) -> str:
     """Write an instant that stands as text in a question."""
     return instant(datetime.fromisoformat(text))
@@ -171,6 +183,11 @@ def moment(text: str) -> str:
 def said(parameters: str) -> list[tuple[str, object]]:
     """Give what a question said, of the log's JSON of its parameters, without what it left empty."""
     return [(name, value) for name, value in json.loads(parameters or "{}").items() if value not in ("", None)]
+=======
+def breakable(text: str) -> Markup:
+    """Let a line break within names, behind their dots, hyphens and underscores, and nowhere else."""
+    return Markup(_JOINT.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704 - what is filled in is escaped
+>>>>>>> 00e6e73 (Put retention, origin and the list of subjects into reports, and mend them in print)
 
 
 def instant(at: datetime | None) -> str:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, NamedTuple
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Final
 
 from pydantic import AwareDatetime
 
 from flowtrack.audit.reports.frame import Desk, Report, used
 from flowtrack.audit.reports.grouping import distinct, grouped, span
+from flowtrack.audit.reports.kept import Flow, Kept, Unexplained, kept_of, unexplained_of
 from flowtrack.audit.reports.terms import Deadline, Terms, due_in
-from flowtrack.audit.trail import TrailAnswer, TrailCategory, TrailConsent, TrailEvent
-from flowtrack.domain.consent import Notice, UsagePolicy
+from flowtrack.audit.trail import TrailAnswer, TrailConsent
+from flowtrack.domain.consent import Notice, UsagePolicy, names_in
 from flowtrack.domain.instants import instant_us
 from flowtrack.domain.model import Contract
-from flowtrack.domain.names import Kind, Verdict
+from flowtrack.domain.names import Kind
 from flowtrack.domain.registry import Registry
 
-_PASSED: Final = {Verdict.PERMIT, Verdict.NOT_APPLICABLE}
+_HELD: Final = ("gdpr.5.1.e", "pipa.20.1", "pipa.21.1")
 
 
 class Held(Contract):
@@ -76,20 +79,6 @@ class Origin(Contract):
     last: AwareDatetime
 
 
-class Kept(Contract):
-    """Where data rests, and until when it is to be kept."""
-
-    dataset: str
-    custodian: str
-    location: str
-    categories: list[str]
-    purposes: list[str]
-    retain_until: AwareDatetime | None
-    """The latest that a service named; None where none did."""
-    first: AwareDatetime
-    last: AwareDatetime
-
-
 class Said(Contract):
     """One state of a record of the subject's own will."""
 
@@ -125,7 +114,7 @@ class AccessRequest(Report):
     """Everything about one subject."""
 
     name: ClassVar[str] = "access-request"
-    sources: ClassVar[tuple[str, ...]] = ("gdpr.12.3", "gdpr.15.1", "pipa.35.3", "pipa_decree.41", "pipl.45")
+    sources: ClassVar[tuple[str, ...]] = ("gdpr.12.3", "gdpr.15.1", "pipa.35.3", "pipa_decree.41", "pipl.45", *_HELD)
 
     subject: str
     received_at: AwareDatetime
@@ -136,20 +125,12 @@ class AccessRequest(Report):
     purposes: list[Purpose]
     recipients: list[RecipientGot]
     origins: list[Origin]
+    unexplained: list[Unexplained]
     kept: list[Kept]
     consents: list[Said]
     steps: list[Step]
     by_hand: list[str]
     """Codes of what the law lets the subject know and no ledger has."""
-
-
-class _Flow(NamedTuple):
-    event: TrailEvent
-    part: TrailCategory
-
-    @property
-    def is_denied(self) -> bool:
-        return self.part.verdict not in _PASSED
 
 
 def access_request(
@@ -164,9 +145,10 @@ def access_request(
         received_at: when the request came.
         terms: how long there is to answer it.
     """
-    flows = [_Flow(event, part) for event in trail.rows for part in event.categories]
+    flows = [Flow(event, part) for event in trail.rows for part in event.categories]
     question = trail.about.question
     names = {flow.part.category for flow in flows} | {flow.event.purpose for flow in flows}
+    names |= {name for each in trail.consents for name in names_in(each.scope)}
     return AccessRequest(
         head=desk.head(
             AccessRequest,
@@ -183,7 +165,8 @@ def access_request(
         purposes=_purposes(flows),
         recipients=_recipients(flows, registry),
         origins=_origins(flows),
-        kept=_kept(flows),
+        unexplained=unexplained_of(flows),
+        kept=kept_of(flows, _held_against(question, desk.made_at), terms.keep_days),
         consents=[_said(each) for each in trail.consents],
         steps=[_step(flow) for flow in flows],
         by_hand=["rights", "complaint", "automated_decisions", "safeguards_abroad"],
@@ -202,7 +185,7 @@ def access_deadlines(received_at: AwareDatetime, now: AwareDatetime, terms: Term
     ]
 
 
-def _held(flows: list[_Flow]) -> list[Held]:
+def _held(flows: list[Flow]) -> list[Held]:
     return [
         Held(
             category=category,
@@ -218,7 +201,7 @@ def _held(flows: list[_Flow]) -> list[Held]:
     ]
 
 
-def _purposes(flows: list[_Flow]) -> list[Purpose]:
+def _purposes(flows: list[Flow]) -> list[Purpose]:
     groups = grouped(flows, lambda flow: (flow.event.purpose, flow.event.basis))
     return [
         Purpose(
@@ -235,7 +218,7 @@ def _purposes(flows: list[_Flow]) -> list[Purpose]:
     ]
 
 
-def _recipients(flows: list[_Flow], registry: Registry) -> list[RecipientGot]:
+def _recipients(flows: list[Flow], registry: Registry) -> list[RecipientGot]:
     shared = [flow for flow in flows if flow.event.kind == Kind.SHARE]
     return [
         RecipientGot(
@@ -253,16 +236,16 @@ def _recipients(flows: list[_Flow], registry: Registry) -> list[RecipientGot]:
     ]
 
 
-def _type_of(recipient: str, group: list[_Flow], registry: Registry) -> str:
+def _type_of(recipient: str, group: list[Flow], registry: Registry) -> str:
     last = max(flow.event.happened_at for flow in group)
     holding = registry.parties.at(recipient, instant_us(last))
     return "" if holding is None else str(holding.entry.type)
 
 
-def _origins(flows: list[_Flow]) -> list[Origin]:
+def _origins(flows: list[Flow]) -> list[Origin]:
     collected = [flow for flow in flows if flow.event.kind == Kind.COLLECT]
 
-    def key(flow: _Flow) -> tuple[str, str, str]:
+    def key(flow: Flow) -> tuple[str, str, str]:
         facts = flow.event.facts
         return facts.method or "", facts.received_from or "", flow.event.service
 
@@ -279,33 +262,17 @@ def _origins(flows: list[_Flow]) -> list[Origin]:
     ]
 
 
-def _kept(flows: list[_Flow]) -> list[Kept]:
-    stored = [flow for flow in flows if flow.event.kind == Kind.STORE]
-
-    def key(flow: _Flow) -> tuple[str, str, str]:
-        return flow.event.dataset, flow.event.facts.custodian or "", flow.event.location
-
-    return [
-        Kept(
-            dataset=dataset,
-            custodian=custodian,
-            location=location,
-            categories=distinct(flow.part.category for flow in group),
-            purposes=distinct(flow.event.purpose for flow in group),
-            retain_until=max(
-                (until for flow in group if (until := flow.event.particulars.retain_until) is not None), default=None
-            ),
-            **span([flow.event.happened_at for flow in group]),
-        )
-        for (dataset, custodian, location), group in sorted(grouped(stored, key).items())
-    ]
+def _held_against(question: Mapping[str, Any], now: datetime) -> datetime:
+    """Give the instant that ends of retention are held against."""
+    as_of = question.get("as_of")
+    return now if as_of is None else datetime.fromisoformat(as_of)
 
 
 def _said(consent: TrailConsent) -> Said:
     return Said(**{name: getattr(consent, name) for name in Said.model_fields})
 
 
-def _step(flow: _Flow) -> Step:
+def _step(flow: Flow) -> Step:
     event = ("happened_at", "kind", "service", "purpose", "basis", "recipient", "dataset", "location", "event_id")
     part = ("category", "verdict", "clauses", "reasons", "consent")
     return Step(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import ClassVar, Final
+from shlex import join
+from typing import Any, ClassVar, Final
+from urllib.parse import urlencode
 
 from pydantic import AwareDatetime
 
 from flowtrack.audit.blast import BlastAnswer, PlaceKind, Reached
+from flowtrack.audit.exposed import ExposedSubjects
 from flowtrack.audit.reports.frame import AnswerUsed, Desk, Report, used
 from flowtrack.audit.reports.terms import Deadline, Terms, due_in
 from flowtrack.audit.trail import TrailAnswer
@@ -27,6 +30,7 @@ _CONTENTS: Final = (
     ("how_to_limit_damage", ["pipa.34.1", "pipl.57"], ""),
     ("measures", ["gdpr.33.3", "pipa.34.1", "pipl.57"], ""),
     ("contact", ["gdpr.33.3", "pipa.34.1", "pipl.57"], ""),
+    ("rights", ["pipa.34.1"], ""),
 )
 """What a notice must tell, by which articles, and the section that tells it; empty where no ledger knows."""
 
@@ -71,6 +75,23 @@ class Downstream(Contract):
     subjects: int
 
 
+class Everybody(Contract):
+    """How the subjects to be told are got, one by one: a pack is read by more people than may see them."""
+
+    question: dict[str, Any]
+    """To `exposed-subjects`, as known at the instant of this pack: it gives as many subjects as the pack counts."""
+    command: str
+    """That gives all of them as CSV."""
+    address: str
+    """That does over HTTP, below the API's own; both ask for a purpose and are written down."""
+    listed: int | None = None
+    """How many stand in the annex; None where none was written."""
+    annex: str = ""
+    """Name of the file that was written with this pack."""
+    sha256: str = ""
+    """Of that file."""
+
+
 class Told(Contract):
     """Something that a notice must tell."""
 
@@ -86,8 +107,8 @@ class Breach(Report):
 
     name: ClassVar[str] = "breach"
     sources: ClassVar[tuple[str, ...]] = (
-        *("gdpr.33.1", "gdpr.33.3", "gdpr.34.1", "pipa.34.1", "pipa.34.3"),
-        *("pipa_decree.39", "pipa_decree.40", "pipl.57"),
+        *("gdpr.33.1", "gdpr.33.3", "gdpr.34.1", "pipa.34.1", "pipa.34.2", "pipa.34.4"),
+        *("pipa_decree.39", "pipa_decree.39-3", "pipa_decree.40", "pipl.57"),
     )
 
     incident: Incident
@@ -97,6 +118,7 @@ class Breach(Report):
     """Of a subject and a category."""
     subjects_threshold: int
     external_access: bool
+    everybody: Everybody
     deadlines: list[Deadline]
     categories: list[Exposed]
     recipients: list[Downstream]
@@ -128,7 +150,7 @@ def breach(
         external_access: whether somebody got in from outside against the law, as far as is known.
         others: answers that it was made of besides.
     """
-    named = _named(blast.categories, incident.categories, words)
+    named = named_of(blast.categories, incident.categories, words)
     identifying = [each for each in named if any(words.category.is_a(each, above) for above in terms.pipa_identifying)]
     down = [_downstream(each, registry, desk.made_at) for each in blast.rows]
     return Breach(
@@ -143,6 +165,7 @@ def breach(
         pairs=blast.pairs,
         subjects_threshold=terms.pipa_breach_subjects,
         external_access=external_access,
+        everybody=_everybody(incident, blast.about.question),
         deadlines=_deadlines(incident, desk.made_at, terms, blast.subjects, identifying, external=external_access),
         categories=[Exposed(category=each, identifying=each in identifying) for each in named],
         recipients=[each for each in down if each.kind == "party"],
@@ -180,7 +203,36 @@ def incident_of(trail: TrailAnswer, published_by: str) -> Incident | None:
     return None
 
 
-def _named(found: list[str], wanted: list[str], words: Vocabularies) -> list[str]:
+def exposed_by(everybody: Everybody) -> ExposedSubjects:
+    """Give the question that lists the subjects of a pack."""
+    return ExposedSubjects.model_validate(everybody.question)
+
+
+def _everybody(incident: Incident, asked: Mapping[str, Any]) -> Everybody:
+    """Say how those are listed whom the blast radius counted.
+
+    Args:
+        incident: what happened.
+        asked: the question of the blast radius, with its knowledge pinned.
+    """
+    categories, known_at = asked.get("categories") or [], asked.get("known_at")
+    until = None if incident.until is None else incident.until.isoformat()
+    said = {"start": incident.place, "name": incident.name, "until": until, "known_at": known_at}
+    told: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    options = [f"--{name.replace('_', '-')}={told[name]}" for name in ("until", "known_at") if name in told]
+    options += [f"--categories={each}" for each in categories]
+    command = ["flowtrack", "ask", "exposed-subjects", incident.place, incident.name, *options, "--all", "--csv"]
+    if categories:
+        told["categories"] = categories
+    return Everybody(
+        question=told,
+        command=join(command),
+        address=f"/v1/exposed-subjects/export?{urlencode({**told, 'format': 'csv'}, doseq=True)}",
+    )
+
+
+def named_of(found: list[str], wanted: list[str], words: Vocabularies) -> list[str]:
+    """Give the categories that an incident names, of those that were in the place; all where it names none."""
     if not wanted:
         return sorted(found)
     return sorted(each for each in found if any(words.category.is_a(each, above) for above in wanted))
@@ -213,11 +265,13 @@ def _deadlines(
     gdpr, pipa = terms.gdpr_breach_hours, terms.pipa_breach_hours
     authority = due_in("gdpr_authority", ["gdpr.33.1", "gdpr.33.3"], began, now, hours=gdpr)
     told = due_in("pipa_subjects", ["pipa.34.1", "pipa_decree.39"], began, now, hours=pipa)
-    reported = due_in("pipa_authority", ["pipa.34.3", "pipa_decree.40"], began, now, hours=pipa)
+    reported = due_in("pipa_authority", ["pipa.34.4", "pipa_decree.40"], began, now, hours=pipa)
+    possible = due_in("pipa_possible", ["pipa.34.2", "pipa_decree.39-3"], began, now, hours=pipa)
     return [
         _said(authority, "unless_risk_unlikely"),
         _said(due_in("gdpr_subjects", ["gdpr.34.1"], began, now), "where_high_risk"),
         _said(told, "every_leak"),
+        _said(possible, "where_only_possible"),
         _said(reported, *(why or ["below_thresholds"]), applies=bool(why)),
         _said(due_in("pipl_both", ["pipl.57"], began, now), "every_leak"),
     ]

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime
 
 from flowtrack.audit.consent_proof import ConsentProofAnswer, ProofState, ReliedFlow, in_force
 from flowtrack.audit.reports.frame import Desk, Report, used
-from flowtrack.domain.consent import AllOf, Notice, Term, UsagePolicy
+from flowtrack.domain.consent import AllOf, Notice, Term, UsagePolicy, names_in
 from flowtrack.domain.history import GRANTS
 from flowtrack.domain.model import Contract
 from flowtrack.domain.names import Verdict
@@ -97,7 +97,8 @@ def consent_proof(desk: Desk, proof: ConsentProofAnswer, words: Vocabularies, *,
             ConsentProof,
             [used(proof.about)],
             names={name for each in proof.flows for name in (each.category, each.purpose)}
-            | {name for each in covered for name in each.names},
+            | {name for each in covered for name in each.names}
+            | {name for each in proof.rows for name in names_in(each.scope)},
             clauses={clause for each in proof.flows for clause in each.clauses},
         ),
         subject=question["subject"],

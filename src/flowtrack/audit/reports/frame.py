@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import ClassVar, Final
 
 from pydantic import AwareDatetime
 
 from flowtrack.audit.answers import CompleteUpTo
-from flowtrack.audit.family import About
+from flowtrack.audit.family import About, Answer
 from flowtrack.audit.reports.laws import Source, sources_of
 from flowtrack.audit.roles import Asker
 from flowtrack.domain.model import Contract
@@ -36,6 +37,8 @@ class AnswerUsed(Contract):
     lag_records: int | None
     truncated: bool
     left_out: int | None
+    excerpt: bool = False
+    """The report shows only its first rows, and says so; what it counts is of all."""
 
 
 class Quoted(Contract):
@@ -63,7 +66,7 @@ class Head(Contract):
     why: str
     answers: list[AnswerUsed]
     complete: bool
-    """Whether every answer is whole: nothing truncated."""
+    """Whether every answer is whole: nothing truncated but what the report shows an excerpt of."""
     names: list[Named]
     """Of the categories and purposes in it."""
     clauses: list[Quoted]
@@ -116,7 +119,7 @@ class Desk(Contract):
             role=self.asker.role,
             why=self.asker.why,
             answers=list(answers),
-            complete=not any(each.truncated for each in answers),
+            complete=not any(each.truncated and not each.excerpt for each in answers),
             names=list(self._named(names)),
             clauses=list(self._quoted(clauses)),
             sources=sources_of({*report.sources, *sources}),
@@ -139,8 +142,14 @@ class Desk(Contract):
         return sorted(self.packs.values(), key=lambda pack: (pack.effective_from, pack.label), reverse=True)
 
 
-def used(about: About) -> AnswerUsed:
-    """Say of an answer that a report is made of it."""
+def known_by(answer: Answer) -> datetime | None:
+    """Give the instant to which an answer's knowledge was pinned, so that another is asked as of the same."""
+    known = answer.about.question.get("known_at")
+    return None if known is None else datetime.fromisoformat(known)
+
+
+def used(about: About, *, excerpt: bool = False) -> AnswerUsed:
+    """Say of an answer that a report is made of it, or that it shows an excerpt of it."""
     complete = about.completeness
     return AnswerUsed(
         family=about.family,
@@ -149,6 +158,7 @@ def used(about: About) -> AnswerUsed:
         lag_records=complete.lag_records,
         truncated=complete.truncated,
         left_out=complete.left_out,
+        excerpt=excerpt,
     )
 
 

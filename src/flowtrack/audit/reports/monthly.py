@@ -12,9 +12,12 @@ from pydantic import AwareDatetime
 from flowtrack.audit.alerts import AlertCount, AlertsAnswer
 from flowtrack.audit.answers import BooksAnswer
 from flowtrack.audit.groups import SituationsAnswer
+from flowtrack.audit.origin import Unexplained
+from flowtrack.audit.overdue import OverdueRow
 from flowtrack.audit.overview import OverviewAnswer, PartyCount, Rest, ServiceCount
 from flowtrack.audit.reports.frame import Desk, Report, used, used_whole
 from flowtrack.audit.reports.grouping import distinct
+from flowtrack.audit.reports.holding import Held, Overstayed
 from flowtrack.audit.reports.situations import Group, groups_of
 from flowtrack.audit.reports.terms import plus_months
 from flowtrack.domain.decision import Alert
@@ -84,7 +87,7 @@ class Monthly(Report):
     """A month."""
 
     name: ClassVar[str] = "monthly"
-    sources: ClassVar[tuple[str, ...]] = ("gdpr.5.2", "pipl.54")
+    sources: ClassVar[tuple[str, ...]] = ("gdpr.5.2", "pipl.54", *Held.SOURCES)
 
     month: str
     since: AwareDatetime
@@ -108,6 +111,10 @@ class Monthly(Report):
     alerts: list[AlertCount]
     """As they are when the report is made, of all months."""
     worst_alerts: list[Alert]
+    overstayed: Overstayed
+    """At the end of the month, or when the report is made."""
+    overdue: list[OverdueRow]
+    unexplained: list[Unexplained]
     books: BooksCount
     """Of the whole ledger."""
 
@@ -132,6 +139,7 @@ def monthly(
     met: SituationsAnswer,
     alerts: AlertsAnswer,
     books: BooksAnswer,
+    held: Held,
 ) -> Monthly:
     """Build the report of a month.
 
@@ -142,6 +150,7 @@ def monthly(
         met: situations of the month.
         alerts: the first page of all.
         books: of the whole ledger.
+        held: without good reason.
     """
     since, until = month_of(month)
     groups = list(groups_of(met))
@@ -155,11 +164,12 @@ def monthly(
             Monthly,
             [
                 used(overview.about),
-                used(alerts.about),
+                used(alerts.about, excerpt=True),
                 used_whole("situations", met.completeness),
+                *held.used,
                 used_whole("books", books.completeness),
             ],
-            names={each.category for each in overview.streams},
+            names={each.category for each in overview.streams} | held.names,
             clauses=[each.clause for each in clauses],
         ),
         month=month,
@@ -180,6 +190,9 @@ def monthly(
         streams_rest=overview.streams_rest,
         alerts=alerts.counts,
         worst_alerts=alerts.rows,
+        overstayed=held.overstayed,
+        overdue=held.overdue,
+        unexplained=held.unexplained,
         books=_books(books),
     )
 

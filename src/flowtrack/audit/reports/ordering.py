@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import AwareDatetime
 
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.annotations import bare
+from flowtrack.audit.family import PagedQuestion
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.questions import Period
 from flowtrack.audit.reports.frame import Desk, Report
@@ -55,8 +56,19 @@ class Bench(NamedTuple):
         return (chosen or default_pack()).vocabularies
 
 
+class Annex(NamedTuple):
+    """A file that goes with a report: what few may see, or what is too long to print."""
+
+    name: str
+    rows: int
+    sha256: str
+
+
 class Order(Contract, ABC):
     """An order of one report; its fields are what whoever orders it says."""
+
+    annex: ClassVar[str] = ""
+    """What the annex lists, where there may be one."""
 
     report: ClassVar[type[Report]]
     roles: ClassVar[frozenset[Role]]
@@ -75,6 +87,14 @@ class Order(Contract, ABC):
             QuestionError: the purpose is missing, or too long.
         """
         return account.asker_among(self.roles, self.report.name, why, needs_purpose=self.needs_purpose)
+
+    def annex_of(self, report: Report) -> PagedQuestion[Any] | None:  # noqa: ARG002 - most reports have none
+        """Give the question whose rows are the report's annex; None where it has none."""
+        return None
+
+    def with_annex(self, report: Report, annex: Annex) -> Report:  # noqa: ARG002 - likewise
+        """Say in a report what annex was written with it."""
+        return report
 
     @abstractmethod
     def make(self, bench: Bench) -> Report:

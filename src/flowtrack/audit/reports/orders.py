@@ -14,15 +14,18 @@ from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.blast import Blast, PlaceKind
 from flowtrack.audit.consent_proof import ConsentProof as Proof
+from flowtrack.audit.family import PagedQuestion
+from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overview import Overview
-from flowtrack.audit.questions import Books, Situations
+from flowtrack.audit.questions import Books, Period, Situations
 from flowtrack.audit.reports.access_request import AccessRequest, access_request
-from flowtrack.audit.reports.breach import Breach, Incident, breach, incident_of
+from flowtrack.audit.reports.breach import Breach, Incident, breach, exposed_by, incident_of, named_of
 from flowtrack.audit.reports.consent_proof import ConsentProof, consent_proof
-from flowtrack.audit.reports.frame import AnswerUsed, Report, used
+from flowtrack.audit.reports.frame import AnswerUsed, Report, known_by, used
+from flowtrack.audit.reports.holding import held
 from flowtrack.audit.reports.law_overlay import LawOverlay, law_overlay, touched_by_law
 from flowtrack.audit.reports.monthly import Monthly, month_of, monthly
-from flowtrack.audit.reports.ordering import Bench, Order, PeriodOrder
+from flowtrack.audit.reports.ordering import Annex, Bench, Order, PeriodOrder
 from flowtrack.audit.reports.ropa import Ropa, ropa
 from flowtrack.audit.reports.staff_access import StaffAccess, staff_access
 from flowtrack.audit.reports.transfers import TransferRegister, transfer_register
@@ -36,6 +39,8 @@ from flowtrack.errors import QuestionError
 
 HOPS_MAX: Final = 8
 """Steps from a breached place that are followed."""
+HELD_MAX: Final = 20
+"""So many rows of what is overdue, and of unknown origin, a monthly report lists; the record lists all."""
 ALERTS_MAX: Final = 20
 """So many alerts are listed, the worst; all are counted."""
 
@@ -76,6 +81,7 @@ class BreachOrder(Order):
     """The pack for a breach: subjects, categories, recipients, and what is due by when (PIPA 34, GDPR 33 and 34)."""
 
     report: ClassVar[type[Report]] = Breach
+    annex: ClassVar[str] = "subjects"
     roles: ClassVar[frozenset[Role]] = COUNTERS
 
     incident: Identifier | None = None
@@ -95,7 +101,7 @@ class BreachOrder(Order):
     noticed_at: AwareDatetime | None = None
     """When it was noticed: from then on clocks run; left out, as the event says, or when the report is made."""
     external_access: bool = False
-    """Somebody got in from outside against the law (PIPA 34(3), decree 40)."""
+    """Somebody got in from outside against the law (PIPA 34(4), decree 40)."""
     known_at: AwareDatetime | None = None
     """What was known at this instant."""
 
@@ -129,16 +135,33 @@ class BreachOrder(Order):
             known_at=self.known_at,
             hops_max=HOPS_MAX,
         )
+        words = bench.words()
+        reached = bench.ledger.ask(question, asker=bench.asker)
+        named = named_of(reached.categories, incident.categories, words)
+        if named != reached.categories:  # the incident was about some of what was there
+            narrowed = {"categories": named or incident.categories, "known_at": known_by(reached)}
+            reached = bench.ledger.ask(question.model_copy(update=narrowed), asker=bench.asker)
         return breach(
             bench.desk,
             incident,
-            bench.ledger.ask(question, asker=bench.asker),
+            reached,
             bench.registry(),
-            bench.words(),
+            words,
             bench.terms,
             external_access=self.external_access,
             others=others,
         )
+
+    def annex_of(self, report: Report) -> PagedQuestion[Any] | None:
+        """Give the question that lists the subjects to be told."""
+        return exposed_by(report.everybody) if isinstance(report, Breach) else None
+
+    def with_annex(self, report: Report, annex: Annex) -> Report:
+        """Say in the pack where the subjects are listed."""
+        if not isinstance(report, Breach):
+            return report
+        told = {"listed": annex.rows, "annex": annex.name, "sha256": annex.sha256}
+        return report.model_copy(update={"everybody": report.everybody.model_copy(update=told)})
 
     def _incident(self, bench: Bench) -> tuple[Incident, list[AnswerUsed]]:
         if self.incident is not None and self.published_by is not None:
@@ -211,7 +234,7 @@ class RopaOrder(PeriodOrder):
     def make(self, bench: Bench) -> Report:
         """Ask for the situations of the period, and build the record."""
         met = bench.ledger.situations_met(Situations(**dict(self.period)))
-        return ropa(bench.desk, met, self.period, bench.registry(), bench.words())
+        return ropa(bench.desk, met, held(bench, self.period), self.period, bench.registry(), bench.words())
 
 
 class TransfersOrder(PeriodOrder):
@@ -265,7 +288,8 @@ class MonthlyOrder(Order):
     def make(self, bench: Bench) -> Report:
         """Ask for overview, situations, alerts and books, and build the report."""
         since, until = month_of(self.month)
-        ledger, times = bench.ledger, {"since": since, "until": until, "known_at": self.known_at}
+        ledger: Ledger = bench.ledger
+        times: dict[str, Any] = {"since": since, "until": until, "known_at": self.known_at}
         return monthly(
             bench.desk,
             self.month,
@@ -273,6 +297,7 @@ class MonthlyOrder(Order):
             ledger.situations_met(Situations(**times)),
             ledger.ask(Alerts(limit=ALERTS_MAX), asker=bench.asker),
             ledger.books(Books(holes_max=0)),
+            held(bench, Period(**times), rows_max=HELD_MAX),
         )
 
 
@@ -294,7 +319,7 @@ class LawOverlayOrder(PeriodOrder):
         """Ask for the situations of the period and whom the findings touch, and build the report."""
         met = bench.ledger.situations_met(Situations(**dict(self.period)))
         packs = list(bench.packs.values())
-        questions = touched_by_law(met, self.period, packs) if self.count_subjects else []
+        questions = touched_by_law(met, self.period, packs, bench.asker) if self.count_subjects else []
         touched = [bench.ledger.touched(question) for question in questions]
         return law_overlay(bench.desk, met, touched, self.period)
 

@@ -12,9 +12,12 @@ from typing import ClassVar, Literal, NamedTuple
 from pydantic import AwareDatetime
 
 from flowtrack.audit.groups import SituationsAnswer
+from flowtrack.audit.origin import Unexplained
+from flowtrack.audit.overdue import OverdueRow
 from flowtrack.audit.questions import Period
 from flowtrack.audit.reports.frame import Desk, Report, used_whole
 from flowtrack.audit.reports.grouping import distinct, grouped
+from flowtrack.audit.reports.holding import Held, Overstayed
 from flowtrack.audit.reports.situations import Group, groups_of
 from flowtrack.domain.instants import instant_us
 from flowtrack.domain.model import Contract
@@ -74,7 +77,7 @@ class Ropa(Report):
     """A record of processing activities."""
 
     name: ClassVar[str] = "ropa"
-    sources: ClassVar[tuple[str, ...]] = ("gdpr.30.1", "pipl.56")
+    sources: ClassVar[tuple[str, ...]] = ("gdpr.30.1", "pipl.56", *Held.SOURCES)
 
     since: AwareDatetime | None
     until: AwareDatetime | None
@@ -85,6 +88,10 @@ class Ropa(Report):
     recipients: list[Recipient]
     undeclared: list[Difference]
     unseen: list[Difference]
+    overstayed: Overstayed
+    """At the end of the period."""
+    overdue: list[OverdueRow]
+    unexplained: list[Unexplained]
     unread: int
     """Flows whose situation is not defined in the ledger: of their purpose nothing is known."""
     by_hand: list[str]
@@ -129,12 +136,15 @@ class _Declared(NamedTuple):
         )
 
 
-def ropa(desk: Desk, met: SituationsAnswer, period: Period, registry: Registry, words: Vocabularies) -> Ropa:
+def ropa(
+    desk: Desk, met: SituationsAnswer, held: Held, period: Period, registry: Registry, words: Vocabularies
+) -> Ropa:
     """Build the record from the situations of a period.
 
     Args:
         desk: who makes it, and when.
         met: the situations of the period.
+        held: without good reason, in and at the end of the period.
         period: which flows.
         registry: what is declared, as it stands at the end of the period.
         words: of the pack in force: what lies under what.
@@ -145,8 +155,9 @@ def ropa(desk: Desk, met: SituationsAnswer, period: Period, registry: Registry, 
     return Ropa(
         head=desk.head(
             Ropa,
-            [used_whole("situations", met.completeness)],
+            [used_whole("situations", met.completeness), *held.used],
             names={name for each in read for name in (each.flows.category, each.said("purpose"))}
+            | held.names
             | {purpose for _, entry in declared.services() for purpose in entry.purposes or []},
             clauses={clause for each in read for clause in each.clauses},
         ),
@@ -157,6 +168,9 @@ def ropa(desk: Desk, met: SituationsAnswer, period: Period, registry: Registry, 
         recipients=_recipients(read, declared),
         undeclared=list(_undeclared(read, declared)),
         unseen=list(_unseen(read, declared)),
+        overstayed=held.overstayed,
+        overdue=held.overdue,
+        unexplained=held.unexplained,
         unread=sum(each.flows.flows for each in groups if not each.attributes),
         by_hand=["controller", "data_protection_officer", "subject_categories", "erasure_limits", "security_measures"],
     )

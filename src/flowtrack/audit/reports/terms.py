@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
+from flowtrack.audit.overdue import DAYS_MAX
 from flowtrack.domain.model import Contract
 
 _HOUR = timedelta(hours=1)
@@ -31,9 +32,11 @@ class Terms(Contract):
     pipa_breach_hours: Annotated[int, Field(ge=1, le=720)] = 72
     """To tell subjects, and to report (PIPA 34, decree 39 and 40)."""
     pipa_breach_subjects: Annotated[int, Field(ge=1)] = 1_000
-    """From so many subjects on a leak is reported (PIPA 34(3), decree 40)."""
+    """From so many subjects on a leak is reported (PIPA 34(4), decree 40)."""
     pipa_identifying: list[str] = ["identity_document"]
     """Categories that PIPA calls uniquely identifying: with one of them, or what lies under it, a leak is reported."""
+    keep_days: Annotated[int, Field(ge=1, le=DAYS_MAX)] | None = None
+    """Copies that name no end may be kept for so many days: the organisation's own; without, they are never overdue."""
     staff_review_months: Annotated[int, Field(ge=1, le=12)] = 1
     """Access logs are looked through so often (PIPC standard, article 8)."""
 

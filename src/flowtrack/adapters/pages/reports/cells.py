@@ -96,8 +96,8 @@ class Cells:
         return value if isinstance(value, int) else self._named(column, str(value))
 
     def _named(self, column: str, name: str) -> str:
-        if column in _NAMES and name in self._titles:
-            return f"{self._titles[name]} ({name})"
+        if column in _NAMES:
+            return self._titled(name)
         if column == "sources":
             return self._articles.get(name, name)
         return self._words.code(_CODES[column], name) if column in _CODES else name
@@ -105,16 +105,22 @@ class Cells:
     def _said(self, value: Contract) -> str:
         """A small value of its own inside a cell: what it says, field by field."""
         parts = _flat(value.model_dump(mode="json", exclude_none=True))
-        return "; ".join(f"{self._words.code('scope', name)}: {said}" for name, said in parts) or _DASH
+        told = [(self._words.code("scope", name), " + ".join(map(self._titled, terms))) for name, terms in parts]
+        return "; ".join(f"{name}: {said}" for name, said in told) or _DASH
+
+    def _titled(self, name: str) -> str:
+        """A name behind what it means, where that is known: its title, or the word for a kind of processing."""
+        title = self._titles.get(name) or self._words.code("kind", name)
+        return name if title == name else f"{title} ({name})"
 
 
-def _flat(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+def _flat(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, list[str]]]:
+    found: list[tuple[str, list[str]]] = []
     for name, below in tree.items():
         if name == "all":
-            found.append((above, " + ".join(below)))
+            found.append((above, list(below)))
         elif isinstance(below, Mapping):
             found.extend(_flat(below, name))
         else:
-            found.append((name, str(below)))
+            found.append((name, [str(below)]))
     return found

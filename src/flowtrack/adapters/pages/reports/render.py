@@ -12,7 +12,7 @@ from flowtrack.adapters.pages.reports.sections import SECTIONS, Facts, Group, Se
 from flowtrack.audit.reports.frame import Report
 
 _TEMPLATE = "reports/report.html"
-_ANSWER = ("family", "id", "complete_up_to", "lag_records", "truncated", "left_out")
+_ANSWER = ("family", "id", "complete_up_to", "lag_records", "truncated", "left_out", "excerpt")
 
 
 class Shown(NamedTuple):

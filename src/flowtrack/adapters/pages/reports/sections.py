@@ -50,6 +50,15 @@ DEADLINES: Final = Table(
 _PERIOD: Final = ("since", "until", "known_at")
 _DIFFERENCE: Final = ("what", "service", "recipient", "purpose", "category")
 
+_HOLDING: Final = (
+    Group("overstayed", ("held_against", "keep_days", "copies", "not_listed", "unexplained_not_listed")),
+    Table("overdue", ("dataset", "service", "category", "copies", "first_due", "last_due")),
+    Table(
+        "unexplained",
+        ("service", "category", "kind", "purposes", "recipients", "flows", "permitted", "first", "last", "came"),
+    ),
+)
+"""What is held without good reason."""
 _RELIED: Final = (
     *("happened_at", "kind", "category", "service", "purpose", "recipient", "verdict", "clauses"),
     *("reasons", "notice_version", "event_id"),
@@ -73,7 +82,14 @@ SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
             ),
         ),
         Table("origins", ("method", "received_from", "service", "categories", "flows", "first", "last")),
-        Table("kept", ("dataset", "custodian", "location", "categories", "purposes", "retain_until", "first", "last")),
+        Table("unexplained", ("service", "category", "kinds", "flows", "permitted", "first", "last")),
+        Table(
+            "kept",
+            (
+                *("dataset", "custodian", "location", "categories", "purposes", "retain_until", "overdue"),
+                *("erased_at", "first", "last"),
+            ),
+        ),
         Table("consents", ("record", "record_kind", "record_state", "valid_from", "expires", "scope", "notice")),
         Table(
             "steps",
@@ -91,6 +107,7 @@ SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
             "deadlines",
             ("duty", "sources", "number", "unit", "due_at", "left_hours", "state", "applies", "why"),
         ),
+        Group("everybody", ("listed", "annex", "sha256", "command", "address")),
         Table("categories", ("category", "identifying")),
         Table("recipients", ("name", "type", "country", "hops", "categories", "flows", "subjects")),
         Table("places", ("place_kind", "name", "hops", "categories", "flows", "subjects")),
@@ -111,6 +128,7 @@ SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
         ),
         Table("undeclared", (*_DIFFERENCE, "flows", "permitted")),
         Table("unseen", _DIFFERENCE),
+        *_HOLDING,
         Facts("more", ("by_hand",)),
     ),
     LawOverlay.name: (
@@ -164,6 +182,7 @@ SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
         Table("streams", ("service", "category", "recipient", "flows", "not_denied", "denied")),
         Table("services", ("service", "flows", "denied")),
         Group("services_rest", ("count", "flows", "denied")),
+        *_HOLDING,
         Table("alerts", ("alert_state", "severity", "alerts", "findings")),
         Table(
             "worst_alerts", ("title", "alert_state", "severity", "clauses", "reasons", "first_at", "last_at", "count")
