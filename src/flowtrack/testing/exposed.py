@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from flowtrack.audit.categories import under_any
-from flowtrack.audit.cursors import cursor_of, key_of
+from flowtrack.audit.cursors import SUBJECT, cursor_of, key_of
 from flowtrack.audit.exposed import ExposedAnswer, ExposedSubject, ExposedSubjects, ledger_order
 from flowtrack.audit.family import About
 from flowtrack.domain.instants import from_us
@@ -21,7 +21,7 @@ def exposed_subjects(view: View, question: ExposedSubjects, about: About) -> Exp
     for row in view.flows(question):
         if row[_AT[question.start]] == question.name and under_any(row["category"], question.categories):
             groups[row["subject"]].append(row)
-    key = key_of(question, 1)
+    key = key_of(question, (SUBJECT,))
     everybody = sorted(groups, key=ledger_order)
     behind = [each for each in everybody if key is None or ledger_order(each) > ledger_order(str(key[0]))]
     given = behind[: question.limit]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.times import times_of
-from flowtrack.audit.cursors import cursor_of, key_of
+from flowtrack.audit.cursors import SUBJECT, cursor_of, key_of
 from flowtrack.audit.exposed import ExposedAnswer, ExposedSubject, ExposedSubjects
 from flowtrack.audit.family import About
 from flowtrack.domain.instants import from_us
@@ -45,7 +45,7 @@ def exposed_subjects(store: Store, question: ExposedSubjects, about: About) -> E
         QuestionError: the cursor is not right.
         StoreError: the database cannot answer.
     """
-    times, key = times_of(question), key_of(question, 1)
+    times, key = times_of(question), key_of(question, (SUBJECT,))
     parameters: dict[str, Any] = {**times.parameters, "name": question.name, "categories": question.categories}
 
     def filled(statement: str) -> str:
