@@ -115,7 +115,7 @@ def test_any_period_is_answered(shared: Api, times: dict[str, str]) -> None:
 
 def required(family: type[Question[Any]]) -> dict[str, str]:
     """What a family has to be asked with."""
-    given = {"subject": "0" * 32}
+    given = {"subject": "0" * 32, "start": "service"}
     return {name: given.get(name, "x") for name, field in family.model_fields.items() if field.is_required()}
 
 
