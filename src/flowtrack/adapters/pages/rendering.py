@@ -6,11 +6,8 @@ error when the first page is rendered, and a test holds that there is none.
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import json
-=======
 import re
->>>>>>> 00e6e73 (Put retention, origin and the list of subjects into reports, and mend them in print)
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -130,12 +127,9 @@ def environment() -> jinja2.Environment:
     made.tests["contains"] = lambda names, name: name in names
     made.filters["number"] = number
     made.filters["instant"] = instant
-<<<<<<< HEAD
     made.filters["moment"] = moment
     made.filters["said"] = said
-=======
     made.filters["breakable"] = breakable
->>>>>>> 00e6e73 (Put retention, origin and the list of subjects into reports, and mend them in print)
     return made
 
 
@@ -174,7 +168,6 @@ def number(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
-<<<<<<< HEAD
 def moment(text: str) -> str:
     """Write an instant that stands as text in a question."""
     return instant(datetime.fromisoformat(text))
@@ -183,11 +176,11 @@ def moment(text: str) -> str:
 def said(parameters: str) -> list[tuple[str, object]]:
     """Give what a question said, of the log's JSON of its parameters, without what it left empty."""
     return [(name, value) for name, value in json.loads(parameters or "{}").items() if value not in ("", None)]
-=======
+
+
 def breakable(text: str) -> Markup:
     """Let a line break within names, behind their dots, hyphens and underscores, and nowhere else."""
     return Markup(_JOINT.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704 - what is filled in is escaped
->>>>>>> 00e6e73 (Put retention, origin and the list of subjects into reports, and mend them in print)
 
 
 def instant(at: datetime | None) -> str:
