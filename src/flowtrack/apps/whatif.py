@@ -83,7 +83,7 @@ def whatif(
     until: str,
     known_at: str,
     fail_above: Sequence[str],
-    why: str,
+    why: str = "",
     as_json: bool,
 ) -> int:
     """Judge a period by a pack, show what changes, and give the exit status.
