@@ -347,3 +347,14 @@ def test_alerts_say_what_happened_and_what_late_knowledge_made_of_them(site: Sit
     )
     assert "default@2" in shown
     assert 'href="/alerts?lang=en"' in shown
+
+
+@pytest.mark.parametrize(("language", "told"), [("ko", "고칠 점이"), ("en", "have to be mended first")])
+def test_a_pack_that_is_refused_is_told_with_all_that_is_wrong(site: Site, language: str, told: str) -> None:
+    """Whoever hands in a pack with faults sees where each is and what to do, and no page that blames the API."""
+    files = [("files", ("p/pack.yaml", b"name: x", "text/yaml")), ("files", ("p/clauses.yaml", b"][", "text/yaml"))]
+    page = site.client.post("/what-if", params={"lang": language}, files=files)
+    assert page.status_code == 400
+    assert told in page.text
+    assert "clauses.yaml" in page.text
+    assert "schema.cedarschema" in page.text

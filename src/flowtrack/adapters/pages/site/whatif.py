@@ -23,7 +23,7 @@ from flowtrack.audit.questions import Period
 from flowtrack.audit.roles import EXAMINERS, Asker
 from flowtrack.audit.whatif import WhatIfAnswer, what_if
 from flowtrack.domain.names import Verdict
-from flowtrack.errors import QuestionError
+from flowtrack.errors import PackError, QuestionError
 from flowtrack.policy.pack import Pack
 from flowtrack.policy.source import SUFFIXES
 from flowtrack.policy.validate import accept_pack
@@ -33,6 +33,8 @@ _BYTES_MAX: Final = 8 * 1024 * 1024
 _PACKS_MAX: Final = 8
 """Packs that were handed in and are kept, the newest: for this process only."""
 _SEE_OTHER: Final = 303
+_BAD: Final = 400
+_PROBLEMS_MAX: Final = 50
 _PATIENCE_S: Final = 0.4
 """So long the first page waits for a result before it shows how far it is."""
 _LOOKS: Final = 8
@@ -109,7 +111,10 @@ class WhatIf:
             if size > _BYTES_MAX:
                 raise QuestionError("the pack is too large", where="files", help="use `flowtrack policy whatif`")
             files[file.filename or ""] = _text(content)
-        pack = await run_in_threadpool(accept_pack, _below_pack(files))
+        try:
+            pack = await run_in_threadpool(accept_pack, _below_pack(files))
+        except PackError as refused:
+            return visit.show("refused-pack.html", status=_BAD, refused=refused, problems_max=_PROBLEMS_MAX)
         name = f"{pack.label}#{blake2b(repr(sorted(files.items())).encode(), digest_size=8).hexdigest()}"
         self._handed_in[name] = pack
         while len(self._handed_in) > _PACKS_MAX:
