@@ -35,6 +35,7 @@ class Provider:
         self.ec = ec.generate_private_key(ec.SECP256R1())
         self.served: list[str] = []
         self.away = False
+        self.broken: bytes | None = None  # instead of its keys
 
     def keys(self) -> list[dict[str, Any]]:
         """Its public keys."""
@@ -79,6 +80,8 @@ def provider() -> Iterator[Provider]:
                 "/keys": {"keys": answering.keys()},
             }
             body = json.dumps(documents.get(self.path, {})).encode()
+            if self.path == "/keys" and answering.broken is not None:
+                body = answering.broken
             self.send_response(503 if answering.away else 200)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
@@ -185,3 +188,12 @@ def test_a_session_ends_with_the_providers_token(api: Api, provider: Provider) -
     signed = api.anonymous().post("/session", data={"token": provider.token()}, follow_redirects=False)
     ends_s = int(signed.headers["set-cookie"].lower().split("max-age=")[1].split(";")[0])
     assert 0 < ends_s <= 300
+
+
+@pytest.mark.parametrize("broken", [b"", b"\xff", b"[]", b"7", b"{}", b'{"keys": []}', b'{"keys": [{"kty": "none"}]}'])
+def test_keys_that_are_none_are_no_fault_of_the_token(api: Api, provider: Provider, broken: bytes) -> None:
+    """Where the provider answers with what are no keys, tokens cannot be checked: 503, and not 500 or a refusal."""
+    provider.broken = broken
+    assert asked(api, provider.token()) == 503
+    provider.broken = None
+    assert asked(api, provider.token()) == 200

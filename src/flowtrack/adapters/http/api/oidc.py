@@ -75,7 +75,9 @@ class Provider:
             header = jwt.get_unverified_header(token)
             if header.get("alg") not in _ALGORITHMS:  # before any key is asked for: never one that both sides share
                 return None
-            key = self._signing_keys().get_signing_key_from_jwt(token)
+            key = _key_of(self._signing_keys(), token)
+            if key is None:
+                return None
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
@@ -84,9 +86,7 @@ class Provider:
                 leeway=_LEEWAY_S,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
-        except PyJWKClientConnectionError as error:
-            raise _away(type(error).__name__) from None
-        except (jwt.InvalidTokenError, PyJWKClientError):
+        except jwt.InvalidTokenError:
             return None
         return claims if str(claims["iss"]).rstrip("/") == self._issuer else None
 
@@ -104,6 +104,22 @@ class Provider:
                 address = self._jwks_url or _discovered(self._issuer)
                 self._keys = jwt.PyJWKClient(address, lifespan=_KEYS_LAST_S, timeout=_TIMEOUT_S)
             return self._keys
+
+
+def _key_of(keys: jwt.PyJWKClient, token: str) -> jwt.PyJWK | None:
+    """Give the key that a token says it is signed by; None where the provider has none of that name."""
+    try:
+        keys.get_jwk_set()  # of its own, so that a provider without any keys is told from one without this one
+    except (jwt.PyJWTError, ValueError) as error:
+        raise _away(type(error).__name__) from None
+    try:
+        return keys.get_signing_key_from_jwt(token)
+    except (jwt.InvalidTokenError, PyJWKClientError) as error:
+        if isinstance(error, PyJWKClientConnectionError):
+            raise _away(type(error).__name__) from None
+        return None
+    except (jwt.PyJWTError, ValueError) as error:  # asked once more, since the key is new to us
+        raise _away(type(error).__name__) from None
 
 
 def _discovered(issuer: str) -> str:
