@@ -168,6 +168,12 @@ def etag_of(answer: Answer) -> str:
     return f'W/"{base64.urlsafe_b64encode(digest.digest()).decode()}"'
 
 
+def _is_among(tag: str, listed: str) -> bool:
+    """Compare weakly, as RFC 9110, section 13.1.2, has it for If-None-Match; `*` is any."""
+    weak = {each.strip().removeprefix("W/") for each in listed.split(",")}
+    return bool(weak & {"*", tag.removeprefix("W/")})
+
+
 def _listing(current: Current) -> Callable[..., Any]:
     async def families(account: Annotated[Account, Depends(current)]) -> Families:
         """What can be asked, and whether this account may."""
@@ -204,7 +210,7 @@ def _answering(family: type[Question[Any]], desk: Desk, current: Current) -> Cal
         if given.about.completeness.after:
             following = request.url.include_query_params(after=given.about.completeness.after)
             headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
-        if unless is not None and headers["etag"] in {tag.strip() for tag in unless.split(",")}:
+        if unless is not None and _is_among(headers["etag"], unless):
             return Response(status_code=304, headers=headers)
         return Response(given.model_dump_json(), media_type="application/json", headers=headers)
 
