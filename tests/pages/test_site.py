@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import re
@@ -112,6 +113,15 @@ def test_any_string_gives_a_page(site: Site, page: str, name: str, text: str) ->
     response = site.client.get(page, params={name: text})
     assert response.status_code < 500
     assert "<h1>" in response.text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_ends_of_the_calendar_give_a_page(site: Site, page: str) -> None:
+    """The first and the last instant that can be written mean before and after everything, in forms as well."""
+    for name in ("since", "until", "as_of", "known_at"):
+        for text in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+            response = site.client.get(page, params={name: text})
+            assert response.status_code < 500, (name, text)
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x>', "' OR 1=1 --", "{{7*7}}"])
@@ -235,6 +245,16 @@ def test_a_form_of_another_site_is_not_taken(site: Site) -> None:
     assert site.client.post("/purpose", data=form, headers={"origin": "http://else"}).status_code == 403
     assert site.client.post("/purpose", data=form, headers={"sec-fetch-site": "cross-site"}).status_code == 403
     assert dict(site.client.cookies) == kept
+
+
+@pytest.mark.parametrize("said", ["[" * 3_000, '["", "\\ud800"]', "[1, 2]", '{"": 1}', "\\"])
+def test_a_purpose_kept_by_the_browser_may_be_anything(site: Site, said: str) -> None:
+    """What a browser sends for the purpose that it kept is one, or none was said: it is asked for again."""
+    site.client.cookies.clear()
+    site.client.cookies.set("flowtrack_purpose", base64.urlsafe_b64encode(said.encode()).decode())
+    response = site.get("/violations")
+    assert response.status_code == 200
+    assert 'action="/purpose"' in response.text
 
 
 @pytest.mark.parametrize("form", [{}, {"subject": "x", "why": "y"}, {"subject": "0" * 32, "why": " "}])

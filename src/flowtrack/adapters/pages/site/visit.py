@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from flowtrack.adapters.pages.pictures.svg import Picture
 from flowtrack.adapters.pages.rendering import Language, Words, language_of, render, words
@@ -20,6 +20,7 @@ from flowtrack.adapters.pages.site.pictures import as_file
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import Answer, PagedQuestion, Question
+from flowtrack.audit.questions import Instant
 from flowtrack.audit.roles import WHY_MAX, Asker
 from flowtrack.errors import AccessError, QuestionError
 
@@ -55,7 +56,7 @@ PAGE_HEADERS: Final = {
     "referrer-policy": "same-origin",
 }
 _DIGITS_MAX: Final = 9
-_instant = TypeAdapter(AwareDatetime)
+_instant: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
 
 
 class Ask(Protocol):
@@ -149,8 +150,10 @@ class Visit:
 
     def _purpose(self) -> tuple[str, str]:
         try:
+            # What stands in a cookie comes from outside: it may nest without end, or be no text at all.
             whom, why = json.loads(base64.urlsafe_b64decode(self.request.cookies.get(PURPOSE_COOKIE, "")))
-        except (ValueError, TypeError):
+            str(why).encode()
+        except (ValueError, TypeError, RecursionError):
             return "", ""
         if not isinstance(whom, str) or not isinstance(why, str):
             return "", ""
