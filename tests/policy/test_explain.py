@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Iterator
+from itertools import product
+from random import Random
+from typing import Any, Final
 
+import cedarpy
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flowtrack.domain.consent import ConsentData
 from flowtrack.domain.event import TYPES
@@ -15,11 +22,14 @@ from flowtrack.policy.cases import decide_case, read_cases
 from flowtrack.policy.decide import Decider
 from flowtrack.policy.explain import CategoryExplanation, explain
 from flowtrack.policy.explain import nearly as near_misses
-from flowtrack.policy.judge import Judge
+from flowtrack.policy.judge import Judge, request_of
 from flowtrack.policy.pack import default_pack
+from flowtrack.policy.rules import Rule
+from flowtrack.policy.situation import attributes, from_attributes
 from tests.policy.small_pack import NOW, event, shop, small_pack
 
 DEFAULT = Judge(default_pack())
+_PARTS: Final = ("effect", "principal", "action", "resource", "conditions")
 
 
 def explained(
@@ -103,6 +113,46 @@ def test_a_rule_for_another_service_is_no_near_miss() -> None:
         '@id("other") @clause("1") forbid (principal == Service::"wallet", action, resource) when { context.deemed };'
     )
     assert "other" not in {near.id for near in explained(Judge(small_pack(more_rules=rule))).nearly}
+
+
+def literals(node: object) -> Iterator[object]:
+    """The values that a rule's conditions compare with."""
+    if isinstance(node, dict):
+        value = node.get("Value")
+        yield from [] if value is None else [value["__entity"]["id"] if isinstance(value, dict) else value]
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from literals(child)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.sampled_from(sorted(DEFAULT.pack.cases)), st.randoms(use_true_random=False))
+def test_with_the_named_attributes_otherwise_the_rule_matches(path: str, random: Random) -> None:
+    """For each near miss of a case there are values of the attributes that it names by which the rule decides."""
+    cases = [case for _, case in read_cases(path, DEFAULT.pack.cases[path])]
+    for each in decide_case(DEFAULT, random.choice(cases)).categories if cases else []:
+        said = {} if each.situation is None else attributes(each.situation)
+        for near in near_misses(DEFAULT, said) if said else []:
+            names = [kept.partition(" = ")[0] for kept in near.kept_out_by]
+            compared = {*literals(rule_of(near.id).est["conditions"]), True, False, "none"}
+            others = [[other for other in compared if type(other) is type(said[name])] for name in names]
+            assert any(
+                matches(near.id, {**said, **dict(zip(names, values, strict=True))}) for values in product(*others)
+            ), (near, said)
+
+
+def rule_of(name: str) -> Rule:
+    """A rule of the default pack."""
+    return next(rule for rule in DEFAULT.pack.rules if rule.id == name)
+
+
+def matches(name: str, said: dict[str, Any]) -> bool:
+    """Ask the evaluator of verdicts whether a rule alone matches a situation."""
+    situation = from_attributes(said)
+    policy = {name: {part: rule_of(name).est[part] for part in _PARTS} | {"effect": "permit"}}
+    rules = cedarpy.PolicySet.from_json_str(
+        json.dumps({"staticPolicies": policy, "templates": {}, "templateLinks": []})
+    )
+    return cedarpy.is_authorized(request_of(situation), rules, DEFAULT.entities_of(situation)).allowed
 
 
 def test_the_situation_is_told() -> None:
