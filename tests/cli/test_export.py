@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from prov.model import ProvDocument
 
+from flowtrack.audit.graph import Graph
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail, TrailAnswer
+from flowtrack.domain.instants import from_us
 from flowtrack.tracking.rows import DOCUMENTS, FLOWS
 
 if TYPE_CHECKING:
@@ -52,6 +56,39 @@ def test_prov_has_each_step_as_an_activity(flowtrack: Commands, trail: TrailAnsw
     document = json.loads(target.read_text(encoding="utf-8"))
     assert len(document["activity"]) == len({(row.service, row.event_id) for row in trail.rows})
     assert list(ProvDocument.deserialize(content=json.dumps(document), format="json").get_records())
+
+
+def test_a_period_is_told_without_anybody(flowtrack: Commands, ledger: MemoryLedger) -> None:
+    """Flows of all, or of a service, start and complete day by day, are as many as in the graph, and name nobody."""
+    subjects = {row["subject"] for row in ledger.tables[FLOWS]}
+    moments = [from_us(row["happened_at"]) for row in ledger.tables[FLOWS]]
+    since, until = min(moments), max(moments) + timedelta(seconds=1)
+    period = ["export", "lineage", since.isoformat(), "--until", until.isoformat()]
+    ran = flowtrack.run(*period)
+    assert ran.status == 0, ran.err
+    told = Counter[str]()
+    for event in ran.lines:
+        if event["eventType"] == "COMPLETE":
+            told.update(event["run"]["facets"]["flowtrack_verdicts"]["verdicts"])
+    edges = ledger.ask(Graph(since=since, until=until, limit=10_000), asker=Asker(who="test")).rows
+    assert told.total() == sum(edge.flows for edge in edges) > 0
+    assert len({event["run"]["runId"] for event in ran.lines}) * 2 == len(ran.lines)
+    assert not [subject for subject in subjects if subject in ran.out]
+    service = edges[0].source if edges[0].source_kind == "service" else edges[0].target
+    assert flowtrack.run(*period, "--service", service).lines
+    assert flowtrack.run(*period, "--service", "nobody").out == ""
+    documents = flowtrack.run(*period, "--vocabulary", "prov").lines
+    for document in documents:
+        assert list(ProvDocument.deserialize(content=json.dumps(document), format="json").get_records())
+    assert sum(len(document["activity"]) for document in documents) * 2 == len(ran.lines)
+    assert not [line for line in ledger.audit_log if line.question == "graph"]
+
+
+def test_a_period_begins_somewhere(flowtrack: Commands) -> None:
+    """An instant that is none is refused, and nothing is exported."""
+    ran = flowtrack.run("export", "lineage", "last month")
+    assert (ran.status, ran.out) == (2, "")
+    assert "SINCE" in ran.err
 
 
 def test_dpv_has_each_consent(flowtrack: Commands, trail: TrailAnswer, ledger: MemoryLedger) -> None:

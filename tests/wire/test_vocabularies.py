@@ -41,7 +41,11 @@ RELATIONS = {
     *("hasLegalBasis", "hasLocation", "hasName", "hasNotice", "hasPersonalData", "hasProcess", "hasProcessing"),
     *("hasPurpose", "hasRecipient", "hasStorageCondition", "isIndicatedAtTime"),
 }
-"""Terms of DPV 2.0 (https://w3id.org/dpv) that we write: each was looked up there; no package ships them."""
+"""Terms of DPV 2.0 (https://w3id.org/dpv) that we write: each was looked up there; no Python package ships them.
+
+States and `Process` were held against 2.0/dpv/modules/consent_status.csv and process.csv of github.com/w3c/dpv
+(3102267e0056) once more in 2026-11.
+"""
 
 
 def events() -> list[dict[str, Any]]:

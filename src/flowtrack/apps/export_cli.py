@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from flowtrack.apps.directory import DEFAULT
 from flowtrack.apps.options import DataDir
 
-app = typer.Typer(help="What happened to one subject's data, in the terms of other tools.", no_args_is_help=True)
+Vocabulary = Literal["openlineage", "prov"]
+
+app = typer.Typer(
+    help="What happened to one subject's data, or to all in a period, in the terms of others.", no_args_is_help=True
+)
 
 _Subject = Annotated[str, typer.Argument(help="Pseudonym, 32 hex digits (see `flowtrack pseudonym`).")]
 _AsOf = Annotated[str, typer.Option(help="What had happened by this instant (ISO 8601 with zone).")]
@@ -47,6 +51,27 @@ def prov(
     from flowtrack.apps.exporting import as_prov, export
 
     export(subject, as_prov, data_dir, as_of=as_of, known_at=known_at, why=why, output=output)
+
+
+@app.command()
+def lineage(
+    since: Annotated[str, typer.Argument(help="What happened at this instant or later (ISO 8601 with zone).")],
+    until: Annotated[str, typer.Option(help="What happened before this instant; left out, until now.")] = "",
+    known_at: _KnownAt = "",
+    service: Annotated[str, typer.Option(help="Only flows of this service.")] = "",
+    recipient: Annotated[str, typer.Option(help="Only what this party received.")] = "",
+    vocabulary: Annotated[Vocabulary, typer.Option(help="In whose terms.")] = "openlineage",
+    output: _Output = None,
+    data_dir: DataDir = DEFAULT,
+) -> None:
+    """Give the flows of all in a period, day by day: OpenLineage run events, or PROV-JSON documents, one a line.
+
+    They are counted as the lineage graph counts them, and name no subject.
+    """
+    from flowtrack.apps.exporting import PeriodAsked, documents_of, export_period, runs_of
+
+    written = runs_of if vocabulary == "openlineage" else documents_of
+    export_period(written, data_dir, PeriodAsked(since, until, known_at, service, recipient), output)
 
 
 @app.command()

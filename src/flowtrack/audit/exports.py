@@ -1,13 +1,15 @@
-"""A subject's trail as flows and states of consents: what `flowtrack.wire` writes in the terms of other tools."""
+"""A subject's trail, and edges between all places, as `flowtrack.wire` tells them in the terms of other tools."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, time
 
+from flowtrack.audit.graph import DayEdge, How, NodeKind
 from flowtrack.audit.trail import TrailAnswer, TrailCategory, TrailEvent
 from flowtrack.wire.dpv import State
-from flowtrack.wire.lineage import Flow, places_of
+from flowtrack.wire.lineage import Flow, Place, places_of
 
 
 def flows_of(trail: TrailAnswer) -> list[Flow]:
@@ -17,6 +19,33 @@ def flows_of(trail: TrailAnswer) -> list[Flow]:
     for service, event_id in events:
         by_id.setdefault(event_id, []).append(_id(service, event_id))
     return [_flow(event, by_id) for event in sorted(events.values(), key=lambda event: event.happened_at)]
+
+
+def flows_of_edges(edges: Iterable[DayEdge]) -> Iterator[Flow]:
+    """Give edges of the lineage graph as flows that were counted together; none of them says whose they were."""
+    for edge in edges:
+        service = edge.source if edge.source_kind is NodeKind.SERVICE else edge.target
+        kind = "-".join(sorted(edge.kinds))
+        places = (edge.source_kind, edge.source, edge.target_kind, edge.target)
+        yield Flow(
+            id="/".join(("edge", edge.first.isoformat(), edge.last.isoformat(), kind, edge.how, *places)),
+            kind=kind,
+            service=service,
+            purpose="",
+            first=datetime.combine(edge.first, time.min, UTC),
+            last=datetime.combine(edge.last, time.max, UTC),
+            events=None,
+            categories=tuple(edge.categories),
+            verdicts={name: count for name, count in _counts(edge).items() if count},
+            source=Place(edge.source_kind, edge.source),
+            target=Place(edge.target_kind, edge.target),
+            inferred=edge.how is How.INFERRED,
+        )
+
+
+def _counts(edge: DayEdge) -> dict[str, int]:
+    told = {"permit": edge.permitted, "deny": edge.denied, "indeterminate": edge.indeterminate}
+    return {**told, "not_applicable": edge.flows - sum(told.values())}
 
 
 def states_of(trail: TrailAnswer) -> list[State]:

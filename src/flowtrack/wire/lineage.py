@@ -32,7 +32,8 @@ class Flow(NamedTuple):
     purpose: str
     first: datetime
     last: datetime
-    events: int
+    events: int | None
+    """None where only flows were counted."""
     categories: tuple[str, ...]
     verdicts: Mapping[str, int]
     """How many flows, of an event and a category, with which verdict."""

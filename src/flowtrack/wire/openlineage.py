@@ -38,8 +38,8 @@ class OwnFacet(Contract):
 class VerdictsFacet(OwnFacet):
     """Run facet `flowtrack_verdicts`: how the flows of a run were judged."""
 
-    events: int = Field(ge=0)
-    """How many events the run stands for."""
+    events: int | None = Field(default=None, ge=0)
+    """How many events the run stands for; left out where only flows were counted."""
     verdicts: dict[str, int]
     """Flows (an event and a category) by verdict: `permit`, `deny`, `not_applicable`, `indeterminate`."""
     clauses: list[str]
@@ -107,7 +107,7 @@ def _run_facets(flow: Flow) -> dict[str, Any]:
         "nominalTime": _facet(_NOMINAL_TIME, nominalStartTime=utc(flow.first), nominalEndTime=utc(flow.last)),
         "flowtrack_verdicts": _facet(
             _schema_url("flowtrack_verdicts"),
-            events=flow.events,
+            **({} if flow.events is None else {"events": flow.events}),
             verdicts=dict(sorted(flow.verdicts.items())),
             clauses=list(flow.clauses),
             reasons=list(flow.reasons),
