@@ -13,12 +13,14 @@ from flowtrack.audit.holds import Hold
 from flowtrack.audit.questions import Books
 from flowtrack.audit.retention import Retain, RetentionPolicy
 from flowtrack.domain.names import Kind
+from flowtrack.errors import StoreError
 from flowtrack.tracking.records import Record
 from tests.ledger.conftest import clock
 from tests.ledger.day import category, decision, record, subject_of
 from tests.ledger.keeping import NOW, keeper_of, write
 
 OLD, MIDDLE, NEW = NOW - timedelta(days=90), NOW - timedelta(days=40), NOW - timedelta(days=5)
+_TOTAL = "SELECT sum(sign) FROM flows"
 NAMES = ("provided.email", "automatic.ip")
 
 
@@ -127,6 +129,22 @@ def test_a_month_that_a_sink_may_still_add_to_is_not_dropped(store: Store) -> No
     answer = keeper_of(store).retain(Retain(policy=policy({"keep_days": 10})), asker="ops")
     assert (answer.rows, answer.months_dropped) == (10, [])
     assert store.rows("SELECT count() FROM flows") == [(0,)]
+
+
+def test_one_that_broke_off_counts_once(ledger: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after sums were kept and asked again on another day: the same rows are added up once."""
+    request, total = Retain(policy=policy({"category": "provided", "keep_days": 30})), ledger.rows(_TOTAL)
+
+    def die(*_: object) -> None:
+        raise StoreError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("flowtrack.adapters.clickhouse.retention.hide", die)
+        with pytest.raises(StoreError, match="killed"):
+            keeper_of(ledger).retain(request, asker="ops")
+    assert keeper_of(ledger, now=NOW + timedelta(days=1)).retain(request, asker="ops").rows == 20
+    ((left,),), ((kept,),) = ledger.rows(_TOTAL), ledger.rows("SELECT sum(flows) FROM erased_counts")
+    assert [(left + kept,)] == total
 
 
 def test_a_period_longer_than_the_calendar_keeps_everything(ledger: Store) -> None:

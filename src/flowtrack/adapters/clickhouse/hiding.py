@@ -19,7 +19,8 @@ SELECT {{ledger:String}}, epoch, source_partition, source_offset, any(decision_p
 FROM {table} WHERE {where} GROUP BY epoch, source_partition, source_offset"""
 _COUNTS: Final = """
 SELECT toUInt16(toDate(happened_at)) AS happened_on, toUInt16(toDate(recorded_at)) AS recorded_on, service, kind,
-       category, recipient, purpose, verdict, sum(sign) AS flows
+       category, recipient, purpose, verdict, sum(sign) AS flows,
+       sum(cityHash64(epoch, source_partition, source_offset, category, revision, sign)) AS marks
 FROM flows WHERE {where}
 GROUP BY happened_on, recorded_on, service, kind, category, recipient, purpose, verdict HAVING flows != 0"""
 
@@ -36,10 +37,11 @@ def keep_counts(store: Store, why: str, rows: Condition, token: str) -> int:
         store: open.
         why: `erasure` or `retention`.
         rows: which rows.
-        token: names this sum; the same sum again under the same token adds nothing.
+        token: names this sum; that of the same rows again under the same token adds nothing, whenever it is asked for.
     """
     counts = store.named(_COUNTS.format(where=rows.text), **rows.parameters)
     if counts:
+        token = f"{token}:{sum(count.pop('marks') for count in counts):x}"
         columns = {name: [count[name] for count in counts] for name in counts[0]}
         store.insert("erased_counts", {"why": [why] * len(counts), **columns}, token)
     return sum(count["flows"] for count in counts)

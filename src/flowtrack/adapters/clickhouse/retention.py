@@ -6,7 +6,6 @@ erasure, and their bytes go with the next clean-up.  What they added up to is ke
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -82,21 +81,19 @@ class Retention:
         for month, count, rows in self._store.rows(_MONTHS.format(going=going.text), **going.parameters):
             of_month = _and(going, "toYYYYMM(recorded_at) = {month:UInt32}", month=month)
             if count == rows and month < closed:
-                self._keep(of_month, f"{month}", at)
+                self._keep(of_month, f"{month}")
                 self._store.command(f"ALTER TABLE {self._store.layout.changing('flows')} DROP PARTITION {int(month)}")
                 yield str(month)
                 continue
             days = self._store.rows(_DAYS.format(going=going.text), month=month, **going.parameters)
             for (day,) in days:
                 rows_of_day = _and(of_month, "toDate(happened_at) = toDate({day:String})", day=day)
-                self._keep(rows_of_day, f"{month}:{day}", at)
+                self._keep(rows_of_day, f"{month}:{day}")
                 hide(self._store, "flows", rows_of_day)
 
-    def _keep(self, rows: Condition, batch: str, at: datetime) -> None:
+    def _keep(self, rows: Condition, batch: str) -> None:
         keep_offsets(self._store, "flows", rows)
-        # The same day's rows under the same conditions are the same sum: broken off and asked again, it counts once.
-        conditions = hashlib.sha256(f"{rows.text}{sorted(rows.parameters.items())}".encode()).hexdigest()
-        keep_counts(self._store, "retention", rows, f"retention:{batch}:{at:%Y-%m-%d}:{conditions}")
+        keep_counts(self._store, "retention", rows, f"retention:{batch}")  # broken off and asked again, it counts once
 
 
 def _days(policy: RetentionPolicy) -> Condition:
