@@ -67,6 +67,16 @@ def test_links_lead_through_all_pages(shared: Api, day: MemoryLedger) -> None:
     assert len(known) == 1
 
 
+def test_an_address_that_is_nearly_right_gets_a_hint(shared: Api) -> None:
+    """Whoever spells a family nearly right is asked whether it was meant; what is far from all gets no guess."""
+    client = shared.client(Role.AUDITOR)
+    said = {name: client.get(f"/v1/{name}").json() for name in ("violation", "gossip", "trials/export")}
+    assert {each["status"] for each in said.values()} == {404}
+    assert "did you mean `violations`" in said["violation"]["help"]
+    assert "did you mean `trail`" in said["trials/export"]["help"]
+    assert "help" not in said["gossip"]
+
+
 def test_a_cursor_of_another_question_is_refused(shared: Api) -> None:
     """A cursor goes on with its own question only, and what is no cursor is said to be none."""
     client = shared.client(Role.AUDITOR)

@@ -144,6 +144,16 @@ def test_questions_that_are_not_right_end_with_2(flowtrack: Commands, words: tup
     assert "secret" not in ran.err
 
 
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize(("typed", "meant"), [("violation", "'violations'"), ("orphan", "'orphans'")])
+def test_a_family_that_is_spelt_nearly_right_gets_a_hint(flowtrack: Commands, typed: str, meant: str) -> None:
+    """Commands made of families, and those written by hand, are asked about alike."""
+    ran = flowtrack.run("ask", typed)
+    assert ran.status == 2
+    assert "Did you mean" in ran.err
+    assert meant in ran.err
+
+
 class Colour(StrEnum):
     """Something to choose from."""
 

@@ -26,6 +26,15 @@ class Families(TyperGroup):
         """Give a command; None where there is none of this name."""
         return _made().get(cmd_name) or self.commands.get(cmd_name)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - typer hides the types of its own
+        """Find the command that is meant; what is spelt nearly right is asked about, be it made of a family."""
+        written = self.commands
+        self.commands = {**written, **_made()}
+        try:
+            return super().resolve_command(ctx, args)
+        finally:
+            self.commands = written
+
 
 @cache
 def _made() -> dict[str, Any]:

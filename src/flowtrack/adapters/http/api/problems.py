@@ -16,11 +16,14 @@ from starlette.exceptions import HTTPException
 from flowtrack.adapters.http.api.desk import BusyError, SlowError
 from flowtrack.adapters.http.api.limits import TooManyError
 from flowtrack.adapters.http.api.oidc import ProviderError
+from flowtrack.audit.families import FAMILIES
+from flowtrack.audit.hints import did_you_mean
 from flowtrack.domain.model import Contract
 from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreError
 
 PROBLEM_JSON: Final = "application/problem+json"
 _RETRY_S = 2
+_FAMILIES_AT: Final = "/v1/"
 _WHERE: Final = frozenset({"query", "header", "path", "body", "cookie"})
 
 _log = structlog.get_logger(__name__)
@@ -126,8 +129,15 @@ def _field(fault: Mapping[str, Any]) -> FieldProblem:
     return FieldProblem(field=name, detail=said)
 
 
-async def _of_the_framework(_: Request, error: Exception) -> JSONResponse:
+async def _of_the_framework(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
     kinds = {404: "address", 405: "method"}
-    return problem(error.status_code, kinds.get(error.status_code, "request"), headers=error.headers)
+    help_ = _meant(request.url.path) if error.status_code == HTTPStatus.NOT_FOUND else ""
+    return problem(error.status_code, kinds.get(error.status_code, "request"), help=help_, headers=error.headers)
+
+
+def _meant(path: str) -> str:
+    """Ask whether the address of a family was meant; empty where none is close."""
+    family = path.removeprefix(_FAMILIES_AT).partition("/")[0]
+    return did_you_mean(family, FAMILIES) if path.startswith(_FAMILIES_AT) else ""
