@@ -4,7 +4,7 @@ Usage: `python -m benchmarks.peers.plain_insert GROUP DIRECTORY raw|each`.  At l
 no token, nothing read back, no look for repeats; the ledger's own table, whose projections and merges cost them what
 they cost the sink.
 
-`raw` hands batches of 32,000 decisions over as they are, and the engine takes the JSON apart (JSONEachRow).  `each`
+`raw` hands batches of 64,000 decisions over as they are, and the engine takes the JSON apart (JSONEachRow).  `each`
 reads a decision and inserts its rows by a statement, as lineage consumers do.
 """
 
@@ -28,7 +28,7 @@ from flowtrack.tracking.draft import flow_block
 from flowtrack.tracking.records import Record, Topic
 from flowtrack.tracking.rows import COLUMNS, FLOWS
 
-_BATCH = 32_000
+_BATCH = 64_000
 _TOPIC = str(Topic.DECISIONS)
 _STRUCTURE = """event_id String, subject UUID, kind String, happened_at DateTime64(6, 'UTC'), service String,
 purpose String, basis String, recipient String, location String, dataset String, epoch String, partition UInt16,

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -27,6 +27,9 @@ _READY_S = 120.0
 _DONE_S = 300.0
 _END_S = 30.0
 _TICK_S = 0.01  # the resolution of a process's times
+_REST_SAMPLE_S = 0.5
+_RESTS = 6
+_REST_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def committed_total(group: GroupOffsets, places: list[tuple[str, int]]) -> int:
     return sum(group.committed(places).values())
 
 
-def measure(
+def measure(  # noqa: PLR0913 - what differs between benchmarks, all by name
     command: list[str],
     settings: KafkaSettings,
     group: str,
@@ -127,6 +130,7 @@ def measure(
     topic: str = Topic.EVENTS,
     events_max: int | None = None,
     warm_events: int = 0,
+    to_rest: bool = False,
 ) -> Round:
     """Start a worker, wait until it has committed all that is in the topic now, end it, and give its costs.
 
@@ -142,6 +146,8 @@ def measure(
         events_max: measure over so many, where waiting for all would take too long.
         warm_events: once so many are committed, the clock starts: with a commit, so that no half-worked batch is
             counted for nothing.
+        to_rest: whether processor time counts on until the worker takes next to none any more: what it put off, such
+            as merges, belongs to what it committed.  Wall time ends with the last commit either way.
 
     Raises:
         RuntimeError: the worker ended, or was not done in time.
@@ -161,6 +167,8 @@ def measure(
             wanted = end if events_max is None else min(end, begun.committed + events_max)
             wait_for(lambda: committed_total(offsets, places) >= wanted, process, folder, _DONE_S)
             done = _Instant.of(process, committed_total(offsets, places))
+            if to_rest:
+                done = replace(done, cpu_s=_cpu_s_at_rest(process, folder))
             peak = peak_bytes_of(process)
     return Round(
         events=done.committed - begun.committed,
@@ -184,6 +192,20 @@ class _Instant:
     @classmethod
     def of(cls, process: psutil.Process, committed: int) -> _Instant:
         return cls(committed, time.monotonic(), cpu_s_of(process))
+
+
+def _cpu_s_at_rest(process: psutil.Popen, folder: Path) -> float:
+    """The processor time of a process once it takes less than a tenth of it, for some seconds."""
+    samples = [cpu_s_of(process)]
+    pause = threading.Event()
+
+    def rests() -> bool:
+        pause.wait(_REST_SAMPLE_S)
+        samples.append(cpu_s_of(process))
+        return len(samples) > _RESTS and samples[-1] - samples[-1 - _RESTS] < _REST_SAMPLE_S * _RESTS * _REST_SHARE
+
+    wait_for(rests, process, folder, _DONE_S)
+    return samples[-1 - _RESTS]
 
 
 @contextmanager

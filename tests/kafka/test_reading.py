@@ -66,6 +66,20 @@ def test_a_batch_fills_while_the_last_one_is_worked(embedded: Rig, monkeypatch: 
     assert waits[-1] == plan.batch_wait_s
 
 
+def test_a_batch_is_bounded_by_its_bytes(embedded: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large records make batches of few, however many a batch may have: what is held at once has a bound."""
+    monkeypatch.setattr(reader, "FETCHED_KBYTES_MAX", 16)
+    monkeypatch.setattr(reader, "_RECORD_BYTES", 1)
+    monkeypatch.setattr(reader, "_AT_ONCE", 2)
+    events, copies = embedded.topic("events"), embedded.topic("copies")
+    processor = Copying(copies)
+    embedded.produce(events, [b"x" * 4_096] * 40, partition=0)
+    with running(embedded, embedded.plan(events, batch_records_max=1_000), processor):
+        until(lambda: len(processor.records) == 40)
+    assert [record.offset for record in processor.records] == list(range(40))
+    assert max(map(len, processor.batches)) <= 6
+
+
 @pytest.mark.real_kafka
 def test_a_backlog_stays_at_the_broker(real: Rig) -> None:
     """A consumer that is asked for little holds no more than its bound and one answer, whatever the log holds."""

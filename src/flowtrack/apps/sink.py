@@ -24,7 +24,7 @@ from flowtrack.tracking.records import Topic
 if TYPE_CHECKING:
     from flowtrack.adapters.kafka.settings import KafkaSettings
 
-_BATCH_RECORDS = 32_000  # few large parts are cheaper than many small ones
+_BATCH_RECORDS = 64_000  # few large parts are cheaper than many small ones
 _BATCH_WAIT_S = 0.2  # an insert and its merges cost some 60 ms, however few rows; fresh within a second is the goal
 _BATCH_WAIT_EMBEDDED_S = 0.05
 _BATCH_RECORDS_EMBEDDED = 4_000  # on one machine with everything else: a quarter of the memory for a batch

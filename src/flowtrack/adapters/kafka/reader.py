@@ -35,6 +35,8 @@ FETCHED_KBYTES_MAX = 16_384
 """What a consumer holds fetched at most, beyond one answer of the broker: back-pressure instead of memory."""
 _RECORD_BYTES = 1_536
 """Room for a record; where a batch of them needs more than the bound, so much is held: else no batch would be full."""
+_AT_ONCE = 1_000
+"""Records taken from the consumer before their bytes are looked at."""
 FETCH: dict[str, Setting] = {
     "queued.max.messages.kbytes": FETCHED_KBYTES_MAX,
     "fetch.queue.backoff.ms": 20,  # once that much is held; by default a second, in which all of it is worked
@@ -92,9 +94,11 @@ class Reader:
         self._gained = gained
         self._lost = lost
         self._log = LogOffsets(settings)
+        held_kbytes = max(FETCHED_KBYTES_MAX, plan.batch_records_max * _RECORD_BYTES // 1024)
+        self._batch_bytes_max = held_kbytes * 1024
         own = {
             **FETCH,
-            "queued.max.messages.kbytes": max(FETCHED_KBYTES_MAX, plan.batch_records_max * _RECORD_BYTES // 1024),
+            "queued.max.messages.kbytes": held_kbytes,
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
             "error_cb": self._on_error,
@@ -226,7 +230,7 @@ class Reader:
             BrokerError: a consumer failed for good.
         """
         if not self._held.records:
-            messages = self._consume(self.consumer, self._plan.batch_records_max, self._fill_s())
+            messages = self._fill()
             self._fetched_s = time.monotonic()
             self._hold(self._take(messages))
         if self._state is None:
@@ -236,9 +240,26 @@ class Reader:
             return Batch(state.records, state.ends)
         return self._release(state.records, state.ends)
 
-    def _fill_s(self) -> float:
-        """Give how long the next batch may still fill: librdkafka has fetched on while the last one was worked."""
-        return max(0.0, self._fetched_s + self._plan.batch_wait_s - time.monotonic())
+    def _fill(self) -> list[Message[Any, Any]]:
+        """Take a batch from the consumer: as many as may be, for as long as may be, and no more bytes than are held.
+
+        librdkafka has fetched on while the last batch was worked, so its time counts from when that was taken.
+        """
+        messages: list[Message[Any, Any]] = []
+        room, bytes_left, until_s = (
+            self._plan.batch_records_max,
+            self._batch_bytes_max,
+            self._fetched_s + self._plan.batch_wait_s,
+        )
+        while room > 0 and bytes_left > 0:
+            asked = min(room, _AT_ONCE)
+            some = self._consume(self.consumer, asked, max(0.0, until_s - time.monotonic()))
+            messages += some
+            room -= len(some)
+            bytes_left -= sum(map(len, some))
+            if len(some) < asked:
+                break
+        return messages
 
     def rewind(self) -> None:
         """Go back to the committed offsets, after a batch was undone.
