@@ -85,6 +85,7 @@ def test_reports_about_a_subject_are_written_down(shared: Api, name: str) -> Non
     [
         ("monthly", {}, 422),
         ("monthly", {"month": "2026-13"}, 422),
+        ("monthly", {"month": "9999-12"}, 422),
         ("monthly", {"month": "2026-03", "lang": "fr"}, 422),
         ("monthly", {"month": "2026-03", "format": "pdf"}, 422),
         ("monthly", {"month": "2026-03", "colour": "red"}, 422),

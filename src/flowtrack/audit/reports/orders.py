@@ -46,7 +46,10 @@ ALERTS_MAX: Final = 20
 
 
 def _a_month(text: str) -> str:
-    month_of(text)
+    try:
+        month_of(text)
+    except OverflowError:  # the last one: none follows it, and it has no end
+        raise ValueError("there is no such month") from None
     return text
 
 
