@@ -81,6 +81,19 @@ def pinned_at(question: PagedQuestion[A]) -> datetime | None:
     return None if pinned is None else from_us(pinned)
 
 
+def pinned_anew(question: PagedQuestion[A], cursor: str) -> str:
+    """Give a cursor behind the same row, of the same question with another `known_at` pinned.
+
+    Args:
+        question: with its `known_at`.
+        cursor: of the question with the other one.
+
+    Raises:
+        QuestionError: it is no cursor, or that of another question.
+    """
+    return cursor_of(question, _read(question.model_copy(update={"after": cursor}))[1])
+
+
 def _question_id(question: PagedQuestion[A]) -> str:
     """Of all but its page and its transaction time, which the cursor carries itself."""
     return identity_of(question.model_copy(update={"known_at": None, "limit": 1}))

@@ -80,8 +80,11 @@ def registered(bodies: Iterable[str]) -> dict[str, set[str]]:
 
 def _hints(question: Question[A], known: Callable[[str], Collection[str]]) -> Iterator[str]:
     for field, named, name in _named_by(question):
-        seen = {*known(named), *_declared(named)}
-        if not _among(name, seen, under=named == "category"):
+        under, declared = named == "category", _declared(named)
+        if _among(name, declared, under=under):
+            continue  # declared: the ledger need not be asked
+        seen = {*known(named), *declared}
+        if not _among(name, seen, under=under):
             meant = did_you_mean(name, seen)
             yield f"what `{field}` names was never seen{f': {meant}' if meant else ''}"
     for field, words in _WORDS.items():

@@ -7,12 +7,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar, cast
 
-from flowtrack.adapters.clickhouse import statements as sql
 from flowtrack.adapters.clickhouse.access import access
 from flowtrack.adapters.clickhouse.alerts import alerts
 from flowtrack.adapters.clickhouse.audit_log import audit_log
 from flowtrack.adapters.clickhouse.blast import blast, withdrawal
-from flowtrack.adapters.clickhouse.completeness import Progress, completeness, progress_of
+from flowtrack.adapters.clickhouse.completeness import HowFar, completeness, how_far
 from flowtrack.adapters.clickhouse.consent_proof import consent_proof
 from flowtrack.adapters.clickhouse.coverage import coverage
 from flowtrack.adapters.clickhouse.explanation import explanation
@@ -24,7 +23,7 @@ from flowtrack.adapters.clickhouse.overdue import overdue
 from flowtrack.adapters.clickhouse.overview import overview
 from flowtrack.adapters.clickhouse.policy_history import policy_history
 from flowtrack.adapters.clickhouse.received import received, received_subjects
-from flowtrack.adapters.clickhouse.seen import names_seen
+from flowtrack.adapters.clickhouse.seen import names_seen, situations_met
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.trail import trail
 from flowtrack.adapters.clickhouse.transfers import transfers
@@ -100,22 +99,32 @@ def ask(store: Store, question: Question[A], asker: Asker, at: datetime, lag_rec
     if question.written_down:
         said = question.model_dump(mode="json", exclude={"subject"}, exclude_none=True)
         write_down(store, at, asker.who, question.family, said, subject=question.whom, role=asker.role, why=asker.why)
-    progress = progress_of(store)  # before the rows: what comes in between is in no answer
-    complete = completeness(store, lag_records, progress)
-    known = at if question.by_clock else known_now(store, complete, progress)
-    pinned = pin(question, pinned_before or known)
-    answer = cast("A", _ANSWERED_BY[type(question)](store, pinned, about(pinned, complete)))
+    with store.kept.place(question) as place:
+        come = how_far(store)  # before the rows: what comes in between is in no answer
+        complete = completeness(store, lag_records, come)
+        known = at if question.by_clock else known_now(complete, come)
+        pinned = pin(question, pinned_before or known)
+        says = about(pinned, complete)
+        again = None if place is None else store.kept.again(place, pinned, says)
+        if again is not None:
+            return again
+        if place is not None:
+            store.kept.learn(lambda: situations_met(store))
+        answer = cast("A", _ANSWERED_BY[type(question)](store, pinned, says))
+        if place is not None:
+            store.kept.keep(place, answer, pinned.known_at, all_known=not complete.lag_records)
     return with_hints(answer, pinned, partial(names_seen, store))
 
 
-def known_now(store: Store, complete: CompleteUpTo, progress: Progress) -> datetime | None:
+def known_now(complete: CompleteUpTo, come: HowFar) -> datetime | None:
     """Give the instant to which the ledger's knowledge is taken: where it lags, as far as it is complete.
 
     None where it is empty.
     """
     if complete.lag_records:
         return complete.complete_up_to
-    newest = [at_ms for *_, at_ms in [*progress, *store.rows(sql.NEWEST)]]
+    newest = [at_ms for *_, at_ms in come.progress]
+    newest += [] if come.newest_ms is None else [come.newest_ms]
     return from_us(max(newest) * 1000) if newest else complete.complete_up_to
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
+from flowtrack.adapters.clickhouse.lines import Line
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.domain.instants import instant_us
 
@@ -36,13 +38,9 @@ def write_down(
     Raises:
         StoreError: it was not written; what it announces must not be done then.
     """
-    columns: dict[str, list[object]] = {
-        "asked_at": [instant_us(at)],
-        "asker": [asker],
-        "question": [question],
-        "subject": [subject],
-        "parameters": [json.dumps(parameters)],
-        "role": [role],
-        "why": [why],
-    }
-    store.insert("audit_log", columns, "")
+    line = Line(instant_us(at), asker, question, subject, json.dumps(parameters), role, why)
+    store.lines.write(line, partial(_insert, store))
+
+
+def _insert(store: Store, lines: Sequence[Line]) -> None:
+    store.insert("audit_log", dict(zip(Line._fields, zip(*lines, strict=True), strict=True)), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
+from flowtrack.adapters.clickhouse.judged import Named, judgements_of
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import filters_of, standing
 from flowtrack.adapters.clickhouse.times import times_of
@@ -22,7 +23,7 @@ from flowtrack.domain.instants import from_us
 
 _FILTERS: Final = {"recipient": "recipient", "category": "category", "service": "service"}
 _SHARES: Final = "kind = 'share'"
-_COLUMNS: Final = "recipient, category, service, purpose, verdict, toDate(happened_at) AS day"
+_COLUMNS: Final = "recipient, category, service, purpose, verdict, pack, situation, toDate(happened_at) AS day"
 
 # What was received most first; the sums are over all pages.
 _ROWS: Final = """
@@ -31,6 +32,8 @@ SELECT * FROM
     SELECT recipient, category, sum(flows) AS all_flows, sumIf(flows, verdict = 'deny') AS denied,
            sumIf(flows, verdict = 'indeterminate') AS indeterminate, arraySort(groupUniqArray(service)) AS services,
            arraySort(groupUniqArray(purpose)) AS purposes, min(day) AS first, max(day) AS last,
+           groupUniqArray((pack, toUInt64(situation))) AS judged,
+           groupUniqArrayArray(groupUniqArray(pack)) OVER () AS packs,
            sum(all_flows) OVER () AS sum_flows, sum(denied) OVER () AS sum_denied,
            count() OVER () - row_number() OVER (ORDER BY all_flows DESC, recipient, category) AS behind
     FROM ({standing}) GROUP BY recipient, category
@@ -39,12 +42,6 @@ WHERE {after}
 ORDER BY all_flows DESC, recipient, category LIMIT {rows:UInt32} SETTINGS max_threads = 2"""
 _AFTER: Final = "(-toInt64(all_flows), recipient, category) > (-{k0:Int64}, {k1:String}, {k2:String})"
 _KEY: Final = ("all_flows", "recipient", "category")
-_CLAUSES: Final = """
-SELECT recipient, category, arraySort(groupUniqArrayArray(clauses)), groupUniqArray(pack)
-FROM (SELECT recipient, category, pack, toUInt64(situation) AS number FROM ({standing})) AS f
-LEFT JOIN (SELECT pack, situation, clauses FROM judgements LIMIT 1 BY pack, situation) AS j
-ON f.pack = j.pack AND f.number = j.situation
-GROUP BY recipient, category"""
 # How many people there are by the categories that the party has of them: the party's rows are read once.
 _SUBJECTS: Final = """
 SELECT categories, count() FROM
@@ -86,19 +83,15 @@ def received(store: Store, question: Received, about: About) -> ReceivedAnswer:
     parameters = {**times.parameters, **filters, **_numbered(key)}
     statement = _ROWS.replace("{standing}", standing(_COLUMNS, times, where))
     found = store.named(statement.replace("{after}", "1" if key is None else _AFTER), **parameters, rows=question.limit)
-    clauses = store.rows(
-        _CLAUSES.replace("{standing}", standing("recipient, category, pack, situation", times, where)), **parameters
-    )
+    clauses = judgements_of(store, {pair for row in found for pair in row["judged"]})
     subjects, everybody = None, None
     if question.recipient is not None:
         subjects, everybody = _subjects(store, question)
     if found and found[-1]["behind"]:
         about = about.cut(found[-1]["behind"], cursor_of(question, [found[-1][name] for name in _KEY]))
-    decided = {(recipient, category): names for recipient, category, names, _ in clauses}
-    packs = {pack for *_, names in clauses for pack in names}
     return ReceivedAnswer(
-        about=about.judged_by(sorted(packs), []),
-        rows=[_row(row, decided, None if subjects is None else subjects.get(row["category"], 0)) for row in found],
+        about=about.judged_by(found[0]["packs"] if found else [], []),
+        rows=[_row(row, clauses, None if subjects is None else subjects.get(row["category"], 0)) for row in found],
         flows=found[0]["sum_flows"] if found else 0,
         denied=found[0]["sum_denied"] if found else 0,
         subjects=everybody,
@@ -157,7 +150,7 @@ def _numbered(key: list[str | int] | None) -> dict[str, Any]:
     return {} if key is None else {f"k{place}": part for place, part in enumerate(key)}
 
 
-def _row(row: dict[str, Any], clauses: dict[tuple[str, str], list[str]], subjects: int | None) -> ReceivedRow:
+def _row(row: dict[str, Any], judgements: dict[Named, dict[str, Any]], subjects: int | None) -> ReceivedRow:
     return ReceivedRow(
         recipient=row["recipient"],
         category=row["category"],
@@ -167,7 +160,9 @@ def _row(row: dict[str, Any], clauses: dict[tuple[str, str], list[str]], subject
         subjects=subjects,
         services=row["services"],
         purposes=row["purposes"],
-        clauses=clauses.get((row["recipient"], row["category"]), []),
+        clauses=sorted(
+            {clause for pair in row["judged"] if pair in judgements for clause in judgements[pair]["clauses"]}
+        ),
         first=row["first"],
         last=row["last"],
     )

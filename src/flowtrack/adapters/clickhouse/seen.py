@@ -12,6 +12,9 @@ _NAMES: Final = {
     field: f"SELECT {field} FROM (SELECT {field}, sum(sign) FROM flows GROUP BY {field})"  # noqa: S608 - fixed names
     for field in ("service", "recipient", "category", "purpose", "dataset")
 }
+_SITUATIONS: Final = """
+SELECT DISTINCT toUInt64(situation)
+FROM (SELECT pack, situation, sum(sign) FROM flows GROUP BY pack, situation)"""
 _CLAUSES: Final = "SELECT DISTINCT arrayJoin(clauses) FROM judgements"
 _REGISTRIES: Final = "SELECT body FROM documents WHERE kind = 'registry' AND removed = 0"
 
@@ -30,3 +33,8 @@ def names_seen(store: Store, field: str) -> set[str]:
     if field in {"service", "recipient"}:
         seen |= registered(body for (body,) in store.rows(_REGISTRIES))[field]
     return seen
+
+
+def situations_met(store: Store) -> frozenset[int]:
+    """Give the situations that flows are of, whatever became of them."""
+    return frozenset(number for (number,) in store.rows(_SITUATIONS))

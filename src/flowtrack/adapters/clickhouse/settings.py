@@ -43,6 +43,9 @@ class ClickHouseSettings(BaseSettings):
     memory_bytes_max: int = Field(default=400 * _MIB, ge=_SMALLEST_MIB * _MIB)
     """What the embedded engine may use in all, its own code included; a query beyond it fails, the process lives on."""
 
+    rows_kept: int = Field(default=20_000, ge=0)
+    """Rows of answers that a process with the embedded engine keeps, to give them again while nothing changes them."""
+
     ca_file: Path | None = None
     """Certificates in PEM that a server's is checked against, in place of the system's."""
     certificate_file: Path | None = None

@@ -19,6 +19,8 @@ from flowtrack.adapters.clickhouse.connect import INSERT_ROWS_MAX, SORTED, conne
 from flowtrack.adapters.clickhouse.damage import refuse_damaged, refuse_half_restored, refuse_missing
 from flowtrack.adapters.clickhouse.faults import Doing, opening, ours
 from flowtrack.adapters.clickhouse.footprint import release_code_pages
+from flowtrack.adapters.clickhouse.kept import kept_of
+from flowtrack.adapters.clickhouse.lines import lines_of
 from flowtrack.adapters.clickhouse.migrate import (
     Migration,
     Rewriting,
@@ -30,6 +32,7 @@ from flowtrack.adapters.clickhouse.migrate import (
     shipped_layout,
 )
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
+from flowtrack.adapters.clickhouse.touched import touched_by
 from flowtrack.errors import StoreError
 from flowtrack.tracking.rows import FLOWS
 
@@ -58,6 +61,10 @@ class Store:
         self.layout = shipped_layout(settings.database, settings.cluster)
         """Which tables hold the rows, for statements that are about how rows rest."""
         self._types: dict[str, dict[str, str]] = {}
+        self.kept = kept_of(settings)
+        """What this process has read and may give again; each write here is told to it."""
+        self.lines = lines_of(settings)
+        """Lines of the audit log that are on their way."""
 
     def open(self) -> Self:
         """Connect, and make the database where there is none; tables come with `migrate`.
@@ -78,6 +85,7 @@ class Store:
                 client.close()
                 raise
         self._client = client
+        self.kept.opened()
         self._slim()
         return self
 
@@ -86,6 +94,7 @@ class Store:
         if self._client is not None:
             self._client.close()
             self._client = None
+            self.kept.closed()
 
     def __enter__(self) -> Self:
         return self.open()
@@ -141,7 +150,7 @@ class Store:
         if rows > INSERT_ROWS_MAX:
             raise StoreError(f"an insert of `{rows}` rows would not be one block", where=table, help="cut it before")
         types = self._types_of(table)
-        with ours(self._doing(f"insert into `{table}`", writes=True)):
+        with ours(self._doing(f"insert into `{table}`", writes=True)), self._telling(table, columns):
             context = self._open_client().create_insert_context(
                 table,
                 data=list(columns.values()),
@@ -168,7 +177,7 @@ class Store:
             **insert_settings(self.settings, token, read_back=True, deadline_ms=deadline_ms),
             **handing.reading(columns),
         }
-        with ours(self._doing(f"insert into `{FLOWS}`", writes=True)):
+        with ours(self._doing(f"insert into `{FLOWS}`", writes=True)), self._telling(FLOWS, columns):
             hand_on(self._open_client(), self.settings, columns, settings)
 
     def insert_selected(self, statement: str, token: str, deadline_ms: int = 0, **parameters: object) -> None:
@@ -212,8 +221,11 @@ class Store:
         Raises:
             StoreError: it failed.
         """
-        with ours(self._doing(f"statement `{_label(statement)}`", writes=True)):
-            self._open_client().command(statement, parameters=parameters or None, settings=dict(settings or {}))
+        try:
+            with ours(self._doing(f"statement `{_label(statement)}`", writes=True)):
+                self._open_client().command(statement, parameters=parameters or None, settings=dict(settings or {}))
+        finally:
+            self.kept.changed()
 
     def write_parquet(self, statement: str, path: Path, **parameters: object) -> None:
         """Run a query and write its rows to a file of this machine, in bounded memory.
@@ -261,6 +273,15 @@ class Store:
             "checksum": [migration.checksum],
         }
         self.insert("migrations", columns, f"{migration.name}:{migration.checksum}")
+
+    @contextmanager
+    def _telling(self, table: str, columns: pa.RecordBatch | Mapping[str, Sequence[Any]]) -> Iterator[None]:
+        """Tell what is kept of an insert, whatever becomes of it: one that failed may have written."""
+        touched = touched_by(columns, table)
+        try:
+            yield
+        finally:
+            self.kept.wrote(table, touched)
 
     def _slim(self) -> None:
         if self.settings.embedded:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from flowtrack.adapters.clickhouse.asking import known_now, pin
-from flowtrack.adapters.clickhouse.completeness import completeness, progress_of
+from flowtrack.adapters.clickhouse.completeness import completeness, how_far
 from flowtrack.adapters.clickhouse.files import rows_in
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.store import Store
@@ -58,9 +58,9 @@ def flow_rows(
     """
     said = question.model_dump(mode="json", exclude_none=True)
     write_down(store, at, asker.who, question.family, {**said, "form": form}, role=asker.role, why=asker.why)
-    progress = progress_of(store)
-    complete = completeness(store, lag_records, progress)
-    pinned = pin(question, known_now(store, complete, progress))
+    come = how_far(store)
+    complete = completeness(store, lag_records, come)
+    pinned = pin(question, known_now(complete, come))
     times = times_of(pinned)
     rows = int(store.rows(f"SELECT count() FROM flows WHERE {times.exact}", **times.parameters)[0][0])  # noqa: S608 - fixed texts
     columns = [name for name in _COLUMNS if question.subjects or name != _SUBJECT]
