@@ -27,7 +27,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ import httpx
 from benchmarks.rig.audited import Api, copied, running
 from benchmarks.rig.auditors import WHY, Answered, Known, ask_at_once
 from benchmarks.rig.gdprbench import WORKLOADS
-from benchmarks.rig.ledger_data import DAYS, START, make
+from benchmarks.rig.ledger_data import DAYS, START, make, subjects_drawn
 from benchmarks.rig.telling import Figure, options_of, tell
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--auditors", type=int, default=50, help="so many at once")
     parser.add_argument("--seconds", type=float, default=20.0, help="for so long")
     parser.add_argument("--writes", type=int, default=1_000, help="decisions a second that the sink writes meanwhile")
+    parser.add_argument("--only-at-once", action="store_true", help="leave out questions one by one, and exports")
     options = parser.parse_args()
     if options.tiny:
         options.rows, options.auditors, options.seconds, options.writes = TINY, 4, 1.0, 200
@@ -109,9 +110,9 @@ def _measured(api: Api, options: argparse.Namespace) -> list[Figure]:
     client.headers = httpx.Headers({"authorization": f"Bearer {api.tokens[Role.AUDITOR]}", "flowtrack-purpose": WHY})
     with client:
         families = frozenset(each["family"] for each in _got(client, "", {})["families"])
-        known = _known(client)
-        figures = _one_by_one(client, api, families, known, options)
-        figures += _exported(client, api, options)
+        known = _known(client, options.rows if api.pid else 0)
+        figures = [] if options.only_at_once else _one_by_one(client, api, families, known, options)
+        figures += [] if options.only_at_once else _exported(client, api, options)
     api.start_sink() if api.pid else None
     figures += _at_once(api, families, known, options)
     for family in sorted(set(_QUESTIONS) - families):
@@ -126,21 +127,31 @@ def _got(client: httpx.Client, path: str, parameters: dict[str, str]) -> dict[st
     return found
 
 
-def _known(client: httpx.Client) -> Known:
-    """Draw what to ask about from the API's own answers: subjects of violations on days apart, parties and services."""
+def _known(client: httpx.Client, rows: int) -> Known:
+    """Draw what to ask about: names from sums that the API gives, subjects without looking through the ledger.
+
+    Args:
+        client: asks the API.
+        rows: that a ledger of ours was made of; of another one (0), subjects are those of violations on days apart.
+    """
     days = [START + timedelta(days=day) for day in range(DAYS)]
+    used = _got(client, "/use", {"limit": "10000"})["rows"]
+    parties = _got(client, "/received", {"limit": "200"})["rows"]
+    return Known(
+        subjects=subjects_drawn(rows, _SUBJECTS) if rows else _subjects_of(client, days),
+        categories=sorted({row["category"] for row in used} - {""}),
+        recipients=list(dict.fromkeys(row["recipient"] for row in parties)),
+        services=sorted({row["service"] for row in used}),
+        days=days,
+    )
+
+
+def _subjects_of(client: httpx.Client, days: list[datetime]) -> list[str]:
     rows: list[dict[str, Any]] = []
     for day in days[:: max(1, DAYS // 12)]:
         window = {"since": day.isoformat(), "until": (day + timedelta(days=1)).isoformat()}
         rows += _got(client, "/violations", {**window, "limit": str(_SUBJECTS // 10)})["rows"]
-    parties = _got(client, "/received", {"limit": "200"})["rows"]
-    return Known(
-        subjects=list(dict.fromkeys(row["subject"] for row in rows))[:_SUBJECTS],
-        categories=sorted({row["category"] for row in rows}),
-        recipients=list(dict.fromkeys(row["recipient"] for row in parties)),
-        services=sorted({row["service"] for row in rows}),
-        days=days,
-    )
+    return list(dict.fromkeys(row["subject"] for row in rows))[:_SUBJECTS]
 
 
 def _one_by_one(

@@ -160,6 +160,19 @@ def make(store: Store, rows: int, told: Callable[[int], None] = lambda _: None) 
     return int(store.rows("SELECT count() FROM flows")[0][0])
 
 
+def subject_of(number: int) -> str:
+    """The pseudonym of a subject of such a ledger, as its SQL makes it: 32 hex digits."""
+    digest = hashlib.md5(f"subject {number}".encode(), usedforsecurity=False).digest()
+    return digest[7::-1].hex() + digest[:7:-1].hex()
+
+
+def subjects_drawn(rows: int, count: int) -> list[str]:
+    """Some subjects of a ledger that was made of so many rows: those of events that are evenly far apart."""
+    subjects = max(1, int(rows / ROWS_PER_EVENT) // EVENTS_PER_SUBJECT)
+    places = (int(subjects * ((number + 0.5) / count) ** 1.5) for number in range(count))
+    return [subject_of(place) for place in dict.fromkeys(places)]
+
+
 def more(store: Store, rows: int, first: int, count: int) -> None:
     """Add some more events to a ledger that was made of so many rows; `first` is beyond those it has."""
     events = int(rows / ROWS_PER_EVENT)

@@ -117,9 +117,22 @@ def test_what_a_write_is_not_about_stays(store: Store, monkeypatch: pytest.Monke
     filled(store)
     counted = Counted(store, monkeypatch)
     early = {"since": START, "until": START + timedelta(hours=1)}
-    touched = [Trail(subject=subject_of(1)), Received(recipient="acme"), Overview(), Graph(), Use(service="shop")]
-    untouched = [Trail(subject=subject_of(2)), Received(**early), Overview(**early), Violations(**early), Use(**early)]
-    for question in (*touched, *untouched):
+    touched: list[Question[Any]] = [
+        Trail(subject=subject_of(1)),
+        Received(recipient="acme"),
+        Overview(),
+        Graph(),
+        Use(service="shop"),
+    ]
+    untouched: list[Question[Any]] = [
+        Trail(subject=subject_of(2)),
+        Received(**early),
+        Overview(**early),
+        Violations(**early),
+        Use(**early),
+    ]
+    asked: list[Question[Any]] = [*touched, *untouched]
+    for question in asked:
         counted.cost(question)
     later = decision(9_000, category("provided.email"), subject=subject_of(1), happened_at=START + timedelta(days=1))
     write(store, [record(later, 9_000)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Coroutine, Mapping
 from hashlib import blake2b
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field, ValidationError, create_model
@@ -157,15 +157,25 @@ def purpose(parameters: BaseModel, header: str | None) -> str:
     return said
 
 
-def etag_of(answer: Answer) -> str:
-    """Give the tag of an answer: the same for the same question at the same state of the ledger, with the same rows.
+class Written(NamedTuple):
+    """An answer as it is sent."""
+
+    body: bytes
+    etag: str
+    """The same for the same question at the same state of the ledger, with the same rows.
 
     How far the ledger lags is left out: it changes without any row.
     """
+
+
+def written(answer: Answer) -> Written:
+    """Write an answer: what its tag is made of, and what is sent, are one text."""
     complete = answer.about.completeness.complete_up_to
-    digest = blake2b(answer.model_dump_json(exclude={"about"}).encode(), digest_size=12)
+    rows = answer.model_dump_json(exclude={"about"}).encode()
+    digest = blake2b(rows, digest_size=12)
     digest.update(f"{answer.about.id}:{'' if complete is None else instant_us(complete)}".encode())
-    return f'W/"{base64.urlsafe_b64encode(digest.digest()).decode()}"'
+    etag = f'W/"{base64.urlsafe_b64encode(digest.digest()).decode()}"'
+    return Written(b'{"about":' + answer.about.model_dump_json().encode() + b"," + rows[1:], etag)
 
 
 def _is_among(tag: str, listed: str) -> bool:
@@ -206,13 +216,14 @@ def _answering(family: type[Question[Any]], desk: Desk, current: Current) -> Cal
         given = await desk.ask(question, account.asker(question, purpose(asked, why)))
         if given.about.completeness.truncated:
             CUT.labels(family.family).inc()
-        headers = {"etag": etag_of(given), "cache-control": _PRIVATE, "vary": "authorization, cookie"}
+        body, etag = written(given)
+        headers = {"etag": etag, "cache-control": _PRIVATE, "vary": "authorization, cookie"}
         if given.about.completeness.after:
             following = request.url.include_query_params(after=given.about.completeness.after)
             headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
-        if unless is not None and _is_among(headers["etag"], unless):
+        if unless is not None and _is_among(etag, unless):
             return Response(status_code=304, headers=headers)
-        return Response(given.model_dump_json(), media_type="application/json", headers=headers)
+        return Response(body, media_type="application/json", headers=headers)
 
     answer.__annotations__ |= {
         "request": Request,
