@@ -80,7 +80,7 @@ def may_change(question: Question[Any], table: str, touched: Touched) -> bool:
     if not narrowed:
         return True
     return _in_period(question, touched) and all(
-        _meets(name, getattr(question, name), among)
+        _meets(name, getattr(question, name, None), among)
         for name, among in zip(_SUMS, (touched.services, touched.recipients, touched.categories), strict=True)
     )
 
