@@ -138,6 +138,7 @@ def _questions(store: Store, ledger: ClickHouseLedger, tiny: bool) -> Iterator[t
     subjects = iter([row[0].hex for row in store.rows(statement, every=every, limit=2 * _TRAILS)] * 10)
     yield "trail", lambda: ledger.ask(Trail(subject=next(subjects)), asker=_ASKER)
     yield "overview", lambda: ledger.ask(Overview(), asker=_ASKER)
+    yield "overview, events counted too", lambda: ledger.ask(Overview(events=True), asker=_ASKER)
     midday = START + timedelta(days=DAYS // 2, hours=12)
     yield "overview as of a midday", lambda: ledger.ask(Overview(as_of=midday), asker=_ASKER)
     parties = ledger.ask(Overview(parties_max=500), asker=_ASKER).parties

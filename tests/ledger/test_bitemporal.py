@@ -213,7 +213,7 @@ def told(model: Model, question: Question) -> dict[str, Any]:
 def asked(ledger: Ledger, question: Question) -> dict[str, Any]:
     """What a ledger answers, in the model's words."""
     times = {"as_of": question.as_of, "known_at": question.known_at}
-    overview = ledger.ask(Overview(**times), asker=ASKER)
+    overview = ledger.ask(Overview(**times, events=True), asker=ASKER)
     trails = {}
     for number in range(3):
         subject = subject_of(number)
@@ -301,6 +301,6 @@ def answered(pipeline: Pipeline, question: Question) -> list[Any]:
     ledger, times = pipeline.store, {"as_of": question.as_of, "known_at": question.known_at}
     assert isinstance(ledger, MemoryLedger)
     trails = [ledger.ask(Trail(subject=subject, **times), asker=ASKER) for subject in world.SUBJECTS]
-    overview = ledger.ask(Overview(**times), asker=ASKER)
+    overview = ledger.ask(Overview(**times, events=True), asker=ASKER)
     said = [each.model_dump(exclude={"about", "completeness"}) for each in (*trails, overview)]
     return [*said, rules_hit(ledger, **times)]

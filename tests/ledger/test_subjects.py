@@ -150,8 +150,8 @@ def test_a_consent_is_on_the_trail_before_anything_else_happens(store: Store) ->
 def test_overviews_are_those_of_the_memory(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
     """Counts by day, kind, category, service and stream, with every filter; what tables leave out is counted."""
     filters: list[dict[str, Any]] = [
-        {},
-        {"service": "desk"},
+        {"events": True},
+        {"service": "desk", "events": True},
         {"recipient": "acme"},
         {"category": "automatic.ip", "purpose": "protection.fraud"},
         {"services_max": 1, "parties_max": 2, "streams_max": 3},
@@ -166,6 +166,7 @@ def test_overviews_are_those_of_the_memory(ledger: ClickHouseLedger, expected: M
         assert rest.flows == sum(each.flows for each in getattr(whole, name)) - sum(each.flows for each in kept)
     assert (whole.events or 0) > 100
     assert found[len(TIMES)].events is None
+    assert (short.events, short.by_kind) == (None, [])
 
 
 @pytest.mark.embedded

@@ -201,7 +201,7 @@ def _ask(runtime: Runtime, ledger: Ledger, day: SampleDay, emitted: Emitted) -> 
     from flowtrack.audit.trail import Trail
 
     who = asking("demo")
-    overview = ledger.ask(Overview(), asker=who)
+    overview = ledger.ask(Overview(events=True), asker=who)
     return Report(
         published=Published(
             services=day.options.services,

@@ -78,10 +78,10 @@ class OverviewAnswer(Answer):
 
     rows: list[DayCount]
     events: int | None
-    """None where a filter is given: events are counted whole, not by what is in them."""
+    """None unless asked for, and where a filter is given: events are counted whole, not by what is in them."""
     flows: int
     by_kind: list[KindCount]
-    """Empty where a filter is given."""
+    """Events; empty where they are not counted."""
     by_category: list[CategoryCount]
     services: list[ServiceCount]
     """Those that did most."""
@@ -110,6 +110,13 @@ class Overview(Question[OverviewAnswer]):
     """So many parties are named; the rest is counted."""
     streams_max: Annotated[int, Field(ge=1, le=1_000)] = 60
     """So many streams are named; the rest is counted."""
+    events: bool = False
+    """Whether events are counted too, each once by the worst verdict of its flows: takes longer than all the rest."""
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether events are counted: only where all flows are."""
+        return self.events and not self.filtered
 
     @property
     def filtered(self) -> bool:

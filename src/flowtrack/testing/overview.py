@@ -51,11 +51,11 @@ def overview(view: View, question: Overview, about: About) -> OverviewAnswer:
     return OverviewAnswer(
         about=about.judged_by([row["pack"] for row in flows], []),
         rows=[DayCount(day=d, kind=k, verdict=v, flows=n) for (d, k, v), n in sorted(days.items())],
-        events=None if question.filtered else kinds.total(),
+        events=kinds.total() if question.counts_events else None,
         flows=len(flows),
-        by_kind=[]
-        if question.filtered
-        else [KindCount(kind=k, verdict=v, events=n) for (k, v), n in sorted(kinds.items())],
+        by_kind=[KindCount(kind=k, verdict=v, events=n) for (k, v), n in sorted(kinds.items())]
+        if question.counts_events
+        else [],
         by_category=[CategoryCount(category=c, verdict=v, flows=n) for (c, v), n in sorted(categories.items())],
         services=[ServiceCount(service=name, flows=n, denied=bad) for (name,), n, bad in services],
         services_rest=services_rest,

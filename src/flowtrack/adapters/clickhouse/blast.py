@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date
-from typing import Final
+from typing import Any, Final
 
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import standing
@@ -29,11 +30,21 @@ FROM ({standing})
 GROUP BY kind, service, recipient, dataset, category"""
 _MOVES: Final = "kind IN ('store', 'collect', 'use', 'share') AND (dataset != '' OR recipient != '')"
 
-_AT: Final = {"dataset": "dataset", "service": "service", "party": "recipient"}
+# Only shares have a recipient: said here, the projection `share` answers, which is ordered by it.
+_AT: Final = {
+    "dataset": "dataset = {name:String}",
+    "service": "service = {name:String}",
+    "party": "(kind = 'share' AND recipient = {name:String})",
+}
 _START: Final = "SELECT DISTINCT category FROM ({standing})"
 _HELD: Final = "happened_at < fromUnixTimestamp64Micro({held_until:Int64}, 'UTC')"
+# Of whom what was at the start, by category.
+_PAIRS: Final = """
+SELECT subject, category FROM flows WHERE {at} AND category IN {categories:Array(String)} AND {when} AND {held}
+GROUP BY subject, category HAVING sum(sign) > 0"""
+_AFFECTED: Final = f"SELECT uniqExact(subject), count() FROM ({_PAIRS}) SETTINGS max_threads = 2"  # noqa: S608 - fixed texts
 # The rows of these subjects and categories first, and only then what they say; where they are looked for is cut down
-# by names before, since a name is compared faster than a subject.
+# by names and times before, since those are compared faster than a subject.
 _REACHED: Final = """
 SELECT place.1 AS place_kind, place.2 AS place_name, sum(its_flows), uniqExact(subject), uniqExact((subject, category))
 FROM
@@ -41,17 +52,16 @@ FROM
     SELECT subject, category, kind, service, recipient, dataset, {held} AS was_there,
            happened_at >= fromUnixTimestamp64Micro({follow:Int64}, 'UTC') AS later, sum(sign) AS its_flows
     FROM flows
-    WHERE category IN {categories:Array(String)} AND {when}
-      AND (dataset IN {datasets:Array(String)} OR service IN {services:Array(String)} OR {at} = {name:String})
-      AND (subject, category) IN
-      (
-          SELECT subject, category FROM flows WHERE {at} = {name:String} AND {when} AND {held}
-          GROUP BY subject, category HAVING sum(sign) > 0
-      )
+    PREWHERE category IN {categories:Array(String)}
+         AND ({at}
+              OR (kind IN ('store', 'collect', 'share') AND service IN {services:Array(String)}
+                  OR kind IN ('use', 'share') AND dataset IN {datasets:Array(String)})
+                 AND happened_at >= fromUnixTimestamp64Micro({follow:Int64}, 'UTC'))
+    WHERE {when} AND (subject, category) IN ({pairs})
     GROUP BY subject, category, kind, service, recipient, dataset, was_there, later HAVING its_flows > 0
 )
 ARRAY JOIN arrayFilter(x -> x.2 != '', [
-    if({at} = {name:String} AND was_there, ('start', 'start'), ('', '')),
+    if({at} AND was_there, ('start', 'start'), ('', '')),
     if(later AND kind IN ('store', 'collect') AND service IN {services:Array(String)}, ('dataset', dataset), ('', '')),
     if(later AND kind IN ('use', 'share') AND dataset IN {datasets:Array(String)}, ('service', service), ('', '')),
     if(later AND kind = 'share' AND service IN {services:Array(String)}, ('party', recipient), ('', ''))
@@ -85,28 +95,12 @@ def blast(store: Store, question: Blast, about: About) -> BlastAnswer:
     """
     times = times_of(question.model_copy(update={"since": None, "until": None}))
     held = times_of(question.model_copy(update={"since": None}))
-    at = _AT[question.start]
-    there = _START.replace("{standing}", standing("category", held, f"{at} = {{name:String}}"))
+    there = _START.replace("{standing}", standing("category", held, _AT[question.start]))
     found_there = (name for (name,) in store.rows(there, **held.parameters, name=question.name))
     categories = sorted(name for name in found_there if under_any(name, question.categories))
     start = Place(question.start, question.name)
     found = _candidates(store, question, times, categories)
-    places = {kind: sorted(place.name for place in found if place.kind == kind) for kind in ("service", "dataset")}
-    until = {} if question.until is None else {"held_until": instant_us(question.until)}
-    statement = _REACHED.replace("{at}", at).replace("{when}", times.exact).replace("{held}", _HELD if until else "1")
-    counted = {
-        Place(kind, name): (flows, subjects, pairs)
-        for kind, name, flows, subjects, pairs in store.rows(
-            statement,
-            **times.parameters,
-            **until,
-            name=question.name,
-            categories=categories,
-            follow=0 if question.since is None else instant_us(question.since),
-            services=places["service"],
-            datasets=places["dataset"],
-        )
-    }
+    counted = _counted(store, question, times, categories, found)
     _, subjects, pairs = counted.pop(_BEGIN, (0, 0, 0))
     rows = reached_of(start, subjects, found, {place: count[:2] for place, count in counted.items()})
     return BlastAnswer(
@@ -137,12 +131,41 @@ def withdrawal(store: Store, question: Withdrawal, about: About) -> WithdrawalAn
     return downstream(about, question, [State._make(row) for row in states], [Moved._make(row) for row in moved])
 
 
+def _counted(
+    store: Store, question: Blast, times: Times, categories: list[str], found: Mapping[Place, Arrival]
+) -> dict[Place, tuple[int, int, int]]:
+    """Flows, subjects, and pairs of subject and category, by place: exactly, from the rows."""
+    asked: dict[str, Any] = {**times.parameters, "name": question.name, "categories": categories}
+    if question.until is not None:
+        asked["held_until"] = instant_us(question.until)
+    if len(found) <= 1:  # it did not get anywhere: who is affected is all there is to count
+        ((subjects, pairs),) = store.rows(_filled(_AFFECTED, question, times), **asked)
+        return {_BEGIN: (pairs, subjects, pairs)} if pairs else {}
+    places = {kind: sorted(place.name for place in found if place.kind == kind) for kind in ("service", "dataset")}
+    counts = store.rows(
+        _filled(_REACHED.replace("{pairs}", _PAIRS), question, times),
+        **asked,
+        follow=0 if question.since is None else instant_us(question.since),
+        services=places["service"],
+        datasets=places["dataset"],
+    )
+    return {Place(kind, name): (flows, subjects, pairs) for kind, name, flows, subjects, pairs in counts}
+
+
+def _filled(statement: str, question: Blast, times: Times) -> str:
+    held = "1" if question.until is None else _HELD
+    return statement.replace("{at}", _AT[question.start]).replace("{when}", times.exact).replace("{held}", held)
+
+
 def _candidates(store: Store, question: Blast, times: Times, categories: list[str]) -> dict[Place, Arrival]:
     """The places that data may have got to, by sums of days."""
-    statement = _STEPS.replace("{standing}", standing(_STEP_COLUMNS, times, _MOVES))
+    where = f"{_MOVES} AND category IN {{categories:Array(String)}}"  # of others nothing was at the start
+    statement = _STEPS.replace("{standing}", standing(_STEP_COLUMNS, times, where))
     steps = [
         Step(source, target, category, first, last)
-        for kind, service, recipient, dataset, category, first, last in store.rows(statement, **times.parameters)
+        for kind, service, recipient, dataset, category, first, last in store.rows(
+            statement, **times.parameters, categories=categories
+        )
         for source, target in steps_of(kind, service, recipient, dataset)
     ]
     start = Place(question.start, question.name)

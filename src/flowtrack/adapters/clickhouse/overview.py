@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import filters_of, standing
@@ -22,18 +24,9 @@ from flowtrack.audit.overview import (
     Stream,
 )
 
+_DAY_COLUMNS: Final = "toDate(happened_at) AS day, kind, verdict"
 _BY_DAY = "SELECT day, kind, verdict, flows FROM ({standing}) ORDER BY day, kind, verdict"
-_BY_CATEGORY = "SELECT category, verdict, flows FROM ({standing}) ORDER BY category, verdict"
-_PACKS = "SELECT DISTINCT pack FROM ({standing})"
-# The largest by name, and what is left of all of them.
-_LARGEST: Final = """
-SELECT *, count() OVER () AS names, sum(all_flows) OVER () AS sum_flows, sum(denied) OVER () AS sum_denied FROM
-(
-    SELECT {columns}, sum(flows) AS all_flows, sumIf(flows, verdict = 'deny') AS denied
-    FROM ({standing}) GROUP BY {columns}
-)
-ORDER BY all_flows DESC, {columns} LIMIT {largest:UInt32}"""
-_SHARES = "kind = 'share'"
+_GROUP_COLUMNS: Final = "kind = 'share' AS shared, service, recipient, category, verdict, pack"
 _FILTERS: Final = {name: name for name in FILTERS}
 
 _NAMES = "SELECT groupUniqArray(category) FROM (SELECT category, sum(sign) FROM flows GROUP BY category)"
@@ -88,6 +81,18 @@ SELECT its_kind, verdict, count() FROM
 GROUP BY its_kind, verdict SETTINGS optimize_aggregation_in_order = 1"""
 
 
+class _Group(NamedTuple):
+    """Flows that stand, of the same names."""
+
+    shared: int
+    service: str
+    recipient: str
+    category: str
+    verdict: str
+    pack: str
+    flows: int
+
+
 def overview(store: Store, question: Overview, about: About) -> OverviewAnswer:
     """Count all flows, by day, kind, category, service and recipient.
 
@@ -97,23 +102,29 @@ def overview(store: Store, question: Overview, about: About) -> OverviewAnswer:
     times = times_of(question)
     where, filters = filters_of(question, _FILTERS)
     asked = {**times.parameters, **filters}
-    by_day = store.named(_of(_BY_DAY, "toDate(happened_at) AS day, kind, verdict", times, where), **asked)
-    by_category = store.named(_of(_BY_CATEGORY, "category, verdict", times, where), **asked)
-    packs = store.rows(_of(_PACKS, "pack", times, where), **asked)
-    by_kind = None if question.filtered else _events(store, times)
-    services, services_rest = _largest(store, question, "service", question.services_max)
-    parties, parties_rest = _largest(store, question, "recipient", question.parties_max)
-    streams, streams_rest = _largest(store, question, "service, category, recipient", question.streams_max)
+    by_day = store.named(_BY_DAY.replace("{standing}", standing(_DAY_COLUMNS, times, where)), **asked)
+    # Read once, and added up here by one name after the other: what costs is to read, and these are some thousands.
+    groups = [_Group._make(row) for row in store.rows(standing(_GROUP_COLUMNS, times, where), **asked)]
+    by_category = Counter[tuple[str, str]]()
+    for group in groups:
+        by_category[group.category, group.verdict] += group.flows
+    shares = [group for group in groups if group.shared]
+    by_kind = _events(store, times) if question.counts_events else Counter[tuple[str, str]]()
+    services, services_rest = _largest(groups, ("service",), question.services_max)
+    parties, parties_rest = _largest(shares, ("recipient",), question.parties_max)
+    streams, streams_rest = _largest(shares, ("service", "category", "recipient"), question.streams_max)
     return OverviewAnswer(
-        about=about.judged_by([pack for (pack,) in packs], []),
+        about=about.judged_by(sorted({group.pack for group in groups}), []),
         rows=[DayCount(**row) for row in by_day],
-        events=None if by_kind is None else by_kind.total(),
+        events=by_kind.total() if question.counts_events else None,
         flows=sum(row["flows"] for row in by_day),
         by_kind=[
-            KindCount(kind=kind, verdict=verdict, events=events)
-            for (kind, verdict), events in sorted((by_kind or Counter()).items())
+            KindCount(kind=kind, verdict=verdict, events=events) for (kind, verdict), events in sorted(by_kind.items())
         ],
-        by_category=[CategoryCount(**row) for row in by_category],
+        by_category=[
+            CategoryCount(category=category, verdict=verdict, flows=flows)
+            for (category, verdict), flows in sorted(by_category.items())
+        ],
         services=[ServiceCount(**row) for row in services],
         services_rest=services_rest,
         parties=[PartyCount(**row) for row in parties],
@@ -123,28 +134,27 @@ def overview(store: Store, question: Overview, about: About) -> OverviewAnswer:
     )
 
 
-def _of(statement: str, columns: str, times: Times, where: str) -> str:
-    return statement.replace("{standing}", standing(columns, times, where))
-
-
-def _largest(store: Store, question: Overview, columns: str, largest: int) -> tuple[list[dict[str, Any]], Rest]:
-    """The largest by name, of recipients those that were shared with; and the rest of them, counted."""
-    times = times_of(question)
-    where, filters = filters_of(question, _FILTERS, "1" if columns == "service" else _SHARES)
-    statement = _of(_LARGEST, f"{columns}, verdict", times, where).replace("{columns}", columns)
-    found = store.named(statement, **times.parameters, **filters, largest=largest)
-    given = [
-        {**{name: row[name] for name in columns.split(", ")}, "flows": row["all_flows"], "denied": row["denied"]}
-        for row in found
+def _largest(groups: list[_Group], columns: Sequence[str], largest: int) -> tuple[list[dict[str, Any]], Rest]:
+    """The largest by name; and the rest of them, counted."""
+    name_of = attrgetter(*columns)
+    flows, denied = Counter[Any](), Counter[Any]()
+    for group in groups:
+        name = name_of(group)
+        flows[name] += group.flows
+        if group.verdict == "deny":
+            denied[name] += group.flows
+    ordered = sorted(flows, key=lambda name: (-flows[name], name))
+    given, left = ordered[:largest], ordered[largest:]
+    rows = [
+        {
+            **dict(zip(columns, name if len(columns) > 1 else (name,), strict=True)),
+            "flows": flows[name],
+            "denied": denied[name],
+        }
+        for name in given
     ]
-    if not found:
-        return given, Rest(count=0, flows=0, denied=0)
-    rest = Rest(
-        count=found[0]["names"] - len(given),
-        flows=found[0]["sum_flows"] - sum(row["flows"] for row in given),
-        denied=found[0]["sum_denied"] - sum(row["denied"] for row in given),
-    )
-    return given, rest
+    rest = Rest(count=len(left), flows=sum(flows[name] for name in left), denied=sum(denied[name] for name in left))
+    return rows, rest
 
 
 def _events(store: Store, times: Times) -> Counter[tuple[str, str]]:

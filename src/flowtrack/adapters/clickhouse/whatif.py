@@ -63,33 +63,29 @@ _SCOPES: Final = """
 SELECT kind, groupUniqArray(scope) FROM consents WHERE kind IN ('consent', 'opt_out') GROUP BY kind"""
 
 # Subjects come in the order of the table, but a table of them is quicker than that order; what does not fit is spilled.
+# Of an event of which anything was taken back it is added up whether some of it still stands; of the others one that is
+# there does. What was taken back lies together, and is found by its sign before anything else is read.
 _TOUCHED = """
-SELECT change, count() AS subjects, sum(its_events) AS events, sum(its_flows) AS flows, sum(taken_back) AS back,
+SELECT change, count() AS subjects, sum(its_events) AS events, sum(its_flows) AS flows,
        groupArraySorted({samples:UInt8})(lower(replaceAll(toString(its_subject), '-', ''))) AS sample_subjects
 FROM
 (
-    SELECT subject AS its_subject, change, sum(sign) AS its_flows, countIf(sign < 0) AS taken_back,
-           uniqExactIf(cityHash64(epoch, source_partition, source_offset), sign > 0) AS its_events
-    FROM flows
-    WHERE situation IN {situations:Array(UInt64)} AND {when} AND ({change} AS change) >= 0
+    SELECT subject AS its_subject, change, sum(sign) AS its_flows,
+           uniqExactIf(event, NOT amended)
+           + length(arrayFilter(n -> n > 0, sumMapIf([event], [toInt64(sign)], amended).2)) AS its_events
+    FROM
+    (
+        SELECT subject, sign, {change} AS change, cityHash64(epoch, source_partition, source_offset) AS event,
+               event IN
+               (
+                   SELECT cityHash64(epoch, source_partition, source_offset) FROM flows PREWHERE sign < 0
+                   WHERE situation IN {situations:Array(UInt64)} AND {when}
+               ) AS amended
+        FROM flows PREWHERE situation IN {situations:Array(UInt64)} WHERE {when} AND change >= 0
+    )
     GROUP BY subject, change HAVING its_flows > 0
 )
 GROUP BY change ORDER BY change SETTINGS max_threads = 2, max_bytes_before_external_group_by = 100000000"""
-# Events all of whose flows were taken back, although their subject has others that stand.
-_GONE = """
-SELECT change, count() FROM
-(
-    SELECT subject, change, sum(sum(sign)) OVER (PARTITION BY subject, change) AS its_flows, sum(sign) AS here
-    FROM flows
-    WHERE situation IN {situations:Array(UInt64)} AND {when} AND ({change} AS change) >= 0
-      AND (subject, change) IN
-      (
-          SELECT subject, {change} AS its_change FROM flows
-          WHERE situation IN {situations:Array(UInt64)} AND {when} AND sign < 0 AND its_change >= 0
-      )
-    GROUP BY subject, change, epoch, source_partition, source_offset
-)
-WHERE its_flows > 0 AND here <= 0 GROUP BY change SETTINGS max_threads = 2"""
 _SAMPLE_EVENTS = """
 SELECT change, groupArraySorted({samples:UInt8})(event_id) FROM
 (
@@ -143,9 +139,6 @@ def touched(store: Store, question: Touched, completeness: CompleteUpTo) -> Touc
     change, parameters = _change(question)
     parameters["situations"] = [int(each, 16) for each in question.situations]
     found = store.named(_filled(_TOUCHED, change, times), **parameters, **times.parameters)
-    gone: dict[int, int] = {}
-    if any(row["back"] for row in found):
-        gone = dict(store.rows(_filled(_GONE, change, times), **parameters, **times.parameters))
     subjects = sorted({subject for row in found for subject in row["sample_subjects"]})
     events: dict[int, list[str]] = {}
     if subjects:
@@ -155,7 +148,7 @@ def touched(store: Store, question: Touched, completeness: CompleteUpTo) -> Touc
         changes=[
             TouchedBy(
                 name=row["change"],
-                events=row["events"] - gone.get(row["change"], 0),
+                events=row["events"],
                 flows=row["flows"],
                 subjects=row["subjects"],
                 sample_subjects=[] if question.asker is None else list(row["sample_subjects"]),

@@ -296,7 +296,7 @@ class MonthlyOrder(Order):
         return monthly(
             bench.desk,
             self.month,
-            ledger.ask(Overview(**times), asker=bench.asker),
+            ledger.ask(Overview(**times, events=True), asker=bench.asker),
             ledger.situations_met(Situations(**times)),
             ledger.ask(Alerts(limit=ALERTS_MAX), asker=bench.asker),
             ledger.books(Books(holes_max=0)),
