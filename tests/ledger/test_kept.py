@@ -13,6 +13,7 @@ from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.lines import Line, Lines
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.touched import Touched
 from flowtrack.audit.audit_log import AuditLog
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.erasure import Erase
@@ -26,6 +27,7 @@ from flowtrack.audit.violations import Violations
 from flowtrack.errors import StoreError
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
+from flowtrack.tracking.rows import FLOWS
 from tests.ledger.conftest import ASKER, clock
 from tests.ledger.day import START, a_day, alert, category, decision, record, subject_of
 from tests.ledger.keeping import filled, keeper_of, write
@@ -141,6 +143,22 @@ def test_what_a_write_is_not_about_stays(store: Store, monkeypatch: pytest.Monke
         assert counted.cost(question) == int(question.written_down), question.family
     for question in touched[:3]:
         assert counted.cost(question) > int(question.written_down), question.family
+
+
+def test_nothing_is_given_again_while_a_write_may_change_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the beginning of a write to its end, whom it is about is asked anew, and others are not."""
+    filled(store)
+    counted = Counted(store, monkeypatch)
+    about, other = Trail(subject=subject_of(1)), Trail(subject=subject_of(2))
+    for question in (about, other):
+        counted.cost(question)
+    with store.kept.writing(FLOWS, Touched(subjects=frozenset({subject_of(1)}))):
+        counted.cost(Graph())  # looks at how far the ledger has come
+        for _ in range(2):
+            assert counted.cost(about) > int(about.written_down)
+        assert counted.cost(other) == int(other.written_down)
+    assert counted.cost(about) > int(about.written_down)
+    assert counted.cost(about) == int(about.written_down)
 
 
 def test_the_erased_are_in_no_kept_answer(store: Store) -> None:

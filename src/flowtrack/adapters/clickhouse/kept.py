@@ -2,8 +2,8 @@
 
 Only one process can hold the embedded store, and all that it writes goes through `Store`: so it knows of each write,
 and whom and what its rows are about.  What was read is given again only where no write since could have changed it,
-which is decided before the write's caller goes on: who asks after a write sees it.  Of a server, which others write to
-as well, nothing is kept.
+which is decided when the write begins and again when it has ended: who asks after a write sees it.  Of a server, which
+others write to as well, nothing is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
@@ -54,6 +54,11 @@ class Place(Generic[A]):
         return 0 if self.answer is None else len(self.answer.rows)
 
 
+class _Write(NamedTuple):
+    table: str
+    touched: Touched | None
+
+
 class Kept:
     """Kept by all connections of this process to one ledger together.
 
@@ -70,6 +75,7 @@ class Kept:
         self._answers: OrderedDict[str, Place[Any]] = OrderedDict()
         self._asked: set[Place[Any]] = set()
         self._writes = Counter[str]()
+        self._under_way: list[_Write] = []
         self._facts: dict[str, tuple[int, Any]] = {}
         self._asking: dict[str, threading.Lock] = {}
         self._connections = 0
@@ -88,26 +94,26 @@ class Kept:
         with self._lock:
             self._connections -= 1
 
-    def wrote(self, table: str, touched: Touched | None) -> None:
-        """Note a write, whatever came of it, before its caller goes on.
+    @contextmanager
+    def writing(self, table: str, touched: Touched | None) -> Iterator[None]:
+        """Note a write before and behind it, whatever came of it, since its rows are there somewhere in between.
+
+        While it is under way, nothing is given again that it may change, and nothing of the kind is kept.
 
         Args:
-            table: that it inserted into.
+            table: that it inserts into.
             touched: what its rows are about; None where they may be about anything.
         """
+        write = _Write(table, touched)
         with self._lock:
-            self._writes[table] += 1
-            if table in _APART:
-                return
-            if touched is None or (table == JUDGEMENTS and not self._all_new(touched.situations)):
-                self._forget()
-                return
-            if table == JUDGEMENTS:
-                return
-            self._met |= touched.situations
-            for place in [*self._answers.values(), *self._asked]:
-                if may_change(place.question, table, touched):
-                    self._drop(place)
+            self._note(write)
+            self._under_way.append(write)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way.remove(write)
+                self._note(write)
 
     def changed(self) -> None:
         """Note that anything may be different from now on; what is kept of subjects is gone from memory with it."""
@@ -195,7 +201,7 @@ class Kept:
             return
         place.answer, place.known, place.all_known = answer, known, all_known
         with self._lock:
-            if place.spoiled:
+            if place.spoiled or any(self._changes(write, place.question) for write in self._under_way):
                 return
             self._drop_kept(place.key)
             self._answers[place.key] = place
@@ -216,6 +222,29 @@ class Kept:
             with self._lock:
                 if self._writes[""] == forgotten:
                     self._named = found
+
+    def _note(self, write: _Write) -> None:
+        self._writes[write.table] += 1
+        if write.table in _APART:
+            return
+        if write.touched is None or self._changes_all(write.table, write.touched):
+            self._forget()
+            return
+        if write.table != JUDGEMENTS:
+            self._met |= write.touched.situations
+        for place in [*self._answers.values(), *self._asked]:
+            if self._changes(write, place.question):
+                self._drop(place)
+
+    def _changes(self, write: _Write, question: Question[Any]) -> bool:
+        if write.table in _APART:
+            return False
+        if write.touched is None or self._changes_all(write.table, write.touched):
+            return True
+        return write.table != JUDGEMENTS and may_change(question, write.table, write.touched)
+
+    def _changes_all(self, table: str, touched: Touched) -> bool:
+        return table == JUDGEMENTS and not self._all_new(touched.situations)
 
     def _all_new(self, situations: frozenset[int]) -> bool:
         return self._named is not None and self._named.isdisjoint(situations) and self._met.isdisjoint(situations)

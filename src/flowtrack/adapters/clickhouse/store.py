@@ -150,7 +150,8 @@ class Store:
         if rows > INSERT_ROWS_MAX:
             raise StoreError(f"an insert of `{rows}` rows would not be one block", where=table, help="cut it before")
         types = self._types_of(table)
-        with ours(self._doing(f"insert into `{table}`", writes=True)), self._telling(table, columns):
+        touched = touched_by(columns, table)
+        with ours(self._doing(f"insert into `{table}`", writes=True)), self.kept.writing(table, touched):
             context = self._open_client().create_insert_context(
                 table,
                 data=list(columns.values()),
@@ -177,7 +178,8 @@ class Store:
             **insert_settings(self.settings, token, read_back=True, deadline_ms=deadline_ms),
             **handing.reading(columns),
         }
-        with ours(self._doing(f"insert into `{FLOWS}`", writes=True)), self._telling(FLOWS, columns):
+        touched = touched_by(columns, FLOWS)
+        with ours(self._doing(f"insert into `{FLOWS}`", writes=True)), self.kept.writing(FLOWS, touched):
             hand_on(self._open_client(), self.settings, columns, settings)
 
     def insert_selected(self, statement: str, token: str, deadline_ms: int = 0, **parameters: object) -> None:
@@ -273,15 +275,6 @@ class Store:
             "checksum": [migration.checksum],
         }
         self.insert("migrations", columns, f"{migration.name}:{migration.checksum}")
-
-    @contextmanager
-    def _telling(self, table: str, columns: pa.RecordBatch | Mapping[str, Sequence[Any]]) -> Iterator[None]:
-        """Tell what is kept of an insert, whatever becomes of it: one that failed may have written."""
-        touched = touched_by(columns, table)
-        try:
-            yield
-        finally:
-            self.kept.wrote(table, touched)
 
     def _slim(self) -> None:
         if self.settings.embedded:
