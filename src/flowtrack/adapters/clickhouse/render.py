@@ -31,7 +31,7 @@ _CREATE_TABLE = re.compile(
 )
 _SUSPICIOUS = "allow_suspicious_low_cardinality_types = 1"  # asked for by columns, so by each table that has them
 _BY_SUBJECT = re.compile(r"\bORDER BY \(?subject\b")
-_ALTER = re.compile(r"\AALTER TABLE (?P<name>\w+) (?P<what>.*)\Z", re.DOTALL)
+_ALTER = re.compile(r"\AALTER TABLE (?P<name>\w+)\s+(?P<what>.*)\Z", re.DOTALL)
 _OF_COLUMNS = re.compile(r"\A(?:ADD|DROP|RENAME|MODIFY|COMMENT) COLUMN\b")
 _OF_ROWS = re.compile(r",\s*(?:ADD|DROP|MODIFY|MATERIALIZE) (?:PROJECTION|INDEX|TTL|SETTING)\b")
 _CODEC = re.compile(r"\s+CODEC\((?:[^()]|\([^()]*\))*\)")
