@@ -227,24 +227,29 @@ class Kept:
         self._writes[write.table] += 1
         if write.table in _APART:
             return
-        if write.touched is None or self._changes_all(write.table, write.touched):
+        touched = self._narrowed(write)
+        if touched is None:
             self._forget()
             return
-        if write.table != JUDGEMENTS:
-            self._met |= write.touched.situations
+        if write.table == JUDGEMENTS:
+            return
+        self._met |= touched.situations
         for place in [*self._answers.values(), *self._asked]:
-            if self._changes(write, place.question):
+            if may_change(place.question, write.table, touched):
                 self._drop(place)
 
     def _changes(self, write: _Write, question: Question[Any]) -> bool:
         if write.table in _APART:
             return False
-        if write.touched is None or self._changes_all(write.table, write.touched):
-            return True
-        return write.table != JUDGEMENTS and may_change(question, write.table, write.touched)
+        touched = self._narrowed(write)
+        return touched is None or (write.table != JUDGEMENTS and may_change(question, write.table, touched))
 
-    def _changes_all(self, table: str, touched: Touched) -> bool:
-        return table == JUDGEMENTS and not self._all_new(touched.situations)
+    def _narrowed(self, write: _Write) -> Touched | None:
+        """What a write is about; None where it may change any answer, as a judgement of what flows are of does."""
+        touched = write.touched
+        if touched is None or write.table != JUDGEMENTS or self._all_new(touched.situations):
+            return touched
+        return None
 
     def _all_new(self, situations: frozenset[int]) -> bool:
         return self._named is not None and self._named.isdisjoint(situations) and self._met.isdisjoint(situations)
