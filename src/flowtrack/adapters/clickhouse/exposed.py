@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.sums import under
 from flowtrack.adapters.clickhouse.times import times_of
 from flowtrack.audit.cursors import SUBJECT, cursor_of, key_of
 from flowtrack.audit.exposed import ExposedAnswer, ExposedSubject, ExposedSubjects
@@ -12,9 +13,7 @@ from flowtrack.audit.family import About
 from flowtrack.domain.instants import from_us
 
 _AT: Final = {"dataset": "dataset", "service": "service", "party": "recipient"}
-_OF_CATEGORIES: Final = """
-(category IN {categories:Array(String)} OR arrayExists(x -> startsWith(category, concat(x, '.')),
-                                                       {categories:Array(String)}))"""
+_OF_CATEGORIES: Final = f"arrayExists(x -> {under('category', 'x')}, {{categories:Array(String)}})"
 # What stands of a subject is never less than nothing, so the sum over all tells whether anything does.
 _WHO: Final = """
 SELECT toString(subject) AS who FROM flows WHERE {at} = {name:String} AND {which} AND {when} AND {behind}

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.sums import under
 from flowtrack.audit.holds import Hold, PlacedHold
 from flowtrack.domain.instants import from_us, instant_us
 from flowtrack.errors import StoreError
@@ -143,11 +144,7 @@ def condition_of(hold: Hold, number: int) -> Condition:
     if hold.subject is not None:
         add("subject = {subject:UUID}", "subject", hold.subject)
     if hold.category is not None:
-        add(
-            "(category = {category:String} OR startsWith(category, concat({category:String}, '.')))",
-            "category",
-            hold.category,
-        )
+        add(under("category", "{category:String}"), "category", hold.category)
     if hold.service is not None:
         add("service = {service:String}", "service", hold.service)
     if hold.since is not None:

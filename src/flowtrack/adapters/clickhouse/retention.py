@@ -14,6 +14,7 @@ from flowtrack.adapters.clickhouse.hiding import hide, keep_counts, keep_offsets
 from flowtrack.adapters.clickhouse.holds import Condition, Holds, held
 from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.store import Store
+from flowtrack.adapters.clickhouse.sums import under
 from flowtrack.audit.retention import Expired, Retain, RetentionAnswer, RetentionPolicy
 
 _EXPIRED: Final = """
@@ -103,8 +104,7 @@ def _days(policy: RetentionPolicy) -> Condition:
     for number, rule in enumerate(policy.ordered()):
         conditions = ["1"]
         if rule.category is not None:
-            name = f"{{r{number}_category:String}}"
-            conditions.append(f"(category = {name} OR startsWith(category, concat({name}, '.')))")
+            conditions.append(under("category", f"{{r{number}_category:String}}"))
             parameters[f"r{number}_category"] = rule.category
         if rule.kind is not None:
             conditions.append(f"kind = {{r{number}_kind:String}}")

@@ -33,8 +33,13 @@ def filters_of(question: object, columns: Mapping[str, str], also: str = "1") ->
 
 def _condition(name: str, column: str) -> str:
     """That a column has the value of a parameter; of categories, also what hangs under it by name."""
-    same = f"{column} = {{{name}:String}}"
-    return f"({same} OR startsWith({column}, concat({{{name}:String}}, '.')))" if name == "category" else same
+    value = f"{{{name}:String}}"
+    return under(column, value) if name == "category" else f"{column} = {value}"
+
+
+def under(column: str, root: str) -> str:
+    """The condition that a category is another one, or hangs under it by name; both of fixed text."""
+    return f"({column} = {root} OR startsWith({column}, concat({root}, '.')))"
 
 
 def standing(columns: str | Sequence[str], times: Times, where: str = "1") -> str:
