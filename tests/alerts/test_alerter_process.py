@@ -202,37 +202,43 @@ def test_a_finding_reaches_the_webhook_and_a_killed_alerter_goes_on(
     broker.stop()
 
 
-@pytest.mark.real_kafka
-def test_what_stands_behind_a_dead_alerters_transaction_is_recalled(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, told: tuple[str, queue.Queue[dict[str, Any]]]
-) -> None:
-    """An alerter that starts behind an open transaction waits for its end, says so, and counts on from everything."""
-    url, heard = told
+@pytest.fixture
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
+    """A real Kafka with its topics."""
     with contextlib.ExitStack() as stack:
         try:
             address = stack.enter_context(real_kafka(tmp_path_factory.mktemp("kafka")))
         except NoKafkaError as error:
             pytest.skip(str(error))
-        kafka = KafkaSettings(bootstrap_servers=address)
-        create_topics(kafka)
-        dead = Producer({**kafka.librdkafka(), "transactional.id": "a-dead-alerter", "transaction.timeout.ms": 60_000})
-        dead.init_transactions(30)
-        dead.begin_transaction()
-        dead.produce(Topic.ALERTS, b"never committed", b"k", 0)
-        dead.flush()
-        counted = opened(decode_finding(finding(0)), datetime.now(UTC)).model_copy(update={"count": 7})
-        producer = Producer({**kafka.librdkafka(), "linger.ms": 0})
-        producer.produce(Topic.ALERTS, counted.model_dump_json().encode(), counted.identity.encode(), 0)
-        producer.produce(Topic.FINDINGS, finding(1), b"k", 1)
-        producer.flush()
-        (port,) = free_ports(1)
-        env = {
-            "FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS": address,
-            "FLOWTRACK_HEALTH__PORT": str(port),
-            "FLOWTRACK_ALERTS__WEBHOOK_URL": url,
-            "FLOWTRACK_ALERTS__TERMINAL": "false",
-        }
-        supervisor = stack.enter_context(Supervisor(tmp_path))
+        settings = KafkaSettings(bootstrap_servers=address)
+        create_topics(settings)
+        yield settings
+
+
+@pytest.mark.real_kafka
+def test_what_stands_behind_a_dead_alerters_transaction_is_recalled(
+    tmp_path: Path, kafka: KafkaSettings, told: tuple[str, queue.Queue[dict[str, Any]]]
+) -> None:
+    """An alerter that starts behind an open transaction waits for its end, says so, and counts on from everything."""
+    url, heard = told
+    dead = Producer({**kafka.librdkafka(), "transactional.id": "a-dead-alerter", "transaction.timeout.ms": 60_000})
+    dead.init_transactions(30)
+    dead.begin_transaction()
+    dead.produce(Topic.ALERTS, b"never committed", b"k", 0)
+    dead.flush()
+    counted = opened(decode_finding(finding(0)), datetime.now(UTC)).model_copy(update={"count": 7})
+    producer = Producer({**kafka.librdkafka(), "linger.ms": 0})
+    producer.produce(Topic.ALERTS, counted.model_dump_json().encode(), counted.identity.encode(), 0)
+    producer.produce(Topic.FINDINGS, finding(1), b"k", 1)
+    producer.flush()
+    (port,) = free_ports(1)
+    env = {
+        "FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "FLOWTRACK_HEALTH__PORT": str(port),
+        "FLOWTRACK_ALERTS__WEBHOOK_URL": url,
+        "FLOWTRACK_ALERTS__TERMINAL": "false",
+    }
+    with Supervisor(tmp_path) as supervisor:
         supervisor.start(Part("alerter", (sys.executable, "-m", "flowtrack.apps.worker", "alerter"), env))
         until_ready_says(port, "waiting for an open transaction in flowtrack.alerts/0 to end")
         dead.abort_transaction(30)
@@ -245,24 +251,17 @@ def test_what_stands_behind_a_dead_alerters_transaction_is_recalled(
 
 @pytest.mark.real_kafka
 def test_amendments_count_once_though_the_alerter_and_the_sink_are_killed(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, told: tuple[str, queue.Queue[dict[str, Any]]]
+    tmp_path: Path, kafka: KafkaSettings, told: tuple[str, queue.Queue[dict[str, Any]]]
 ) -> None:
     """Killed again and again among amendments that come twice, it counts each once, and ends when all are lifted."""
     url, heard = told
-    with contextlib.ExitStack() as stack:
-        try:
-            address = stack.enter_context(real_kafka(tmp_path_factory.mktemp("kafka")))
-        except NoKafkaError as error:
-            pytest.skip(str(error))
-        kafka = KafkaSettings(bootstrap_servers=address)
-        create_topics(kafka)
-        env = {
-            "FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS": address,
-            "FLOWTRACK_KAFKA__INSTANCE": "one",
-            "FLOWTRACK_ALERTS__WEBHOOK_URL": url,
-            "FLOWTRACK_ALERTS__TERMINAL": "false",
-        }
-        supervisor = stack.enter_context(Supervisor(tmp_path))
+    env = {
+        "FLOWTRACK_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "FLOWTRACK_KAFKA__INSTANCE": "one",
+        "FLOWTRACK_ALERTS__WEBHOOK_URL": url,
+        "FLOWTRACK_ALERTS__TERMINAL": "false",
+    }
+    with Supervisor(tmp_path) as supervisor:
         supervisor.start(Part("alerter", (sys.executable, "-m", "flowtrack.apps.worker", "alerter"), env))
         supervisor.wait_ready("alerter", 60)
         producer = Producer({**kafka.librdkafka(), "linger.ms": 0})
