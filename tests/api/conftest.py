@@ -17,12 +17,14 @@ from fastapi.testclient import TestClient
 
 from flowtrack.adapters.http.api.app import build_api
 from flowtrack.adapters.http.api.desk import Desk
+from flowtrack.adapters.http.api.problems import Lost
 from flowtrack.adapters.http.api.settings import ApiSettings
 from flowtrack.adapters.http.api.tokens import make_token
+from flowtrack.adapters.pages.site.lost import not_found
 from flowtrack.apps.api import identify_by
 from flowtrack.apps.api_reports import making
 from flowtrack.audit.answers import CompleteUpTo
-from flowtrack.audit.family import about
+from flowtrack.audit.family import Question, about
 from flowtrack.audit.ledger import Asks
 from flowtrack.audit.roles import Asker, Role
 from flowtrack.audit.streams import FlowRows, Stream, StreamForm, Streams
@@ -88,6 +90,7 @@ class Api:
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
     streams: Streams | None = None
+    lost: Lost | None = None
 
     def __post_init__(self) -> None:
         self.settings_read = ApiSettings(tokens_file=self.folder / "tokens.json", **self.settings)
@@ -101,7 +104,7 @@ class Api:
         )
         reports = making(lambda: nullcontext(reports_day.ledger()))
         identify = identify_by(read, self.folder)
-        self.app: FastAPI = build_api(read, self.desk, identify, streams=self.streams, reports=reports)
+        self.app: FastAPI = build_api(read, self.desk, identify, streams=self.streams, reports=reports, lost=self.lost)
 
     def token(self, *roles: Role, who: str = "jo") -> str:
         """Make a token."""
@@ -151,6 +154,18 @@ def make(day: MemoryLedger, tmp_path: Path) -> Iterator[Callable[..., Api]]:
 def api(make: Callable[..., Api]) -> Api:
     """An API as it is without settings."""
     return make()
+
+
+@pytest.fixture(scope="session")
+def paged(day: MemoryLedger, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An API that has a page for browsers that are lost."""
+
+    async def ask(question: Question[Any], asker: Asker) -> Any:
+        return day.ask(question, asker=asker)
+
+    api = Api(day, tmp_path_factory.mktemp("paged"), lost=lambda request, status: not_found(request, status, ask))
+    yield api
+    api.desk.close()
 
 
 @pytest.fixture(scope="session")

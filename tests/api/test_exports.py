@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import socket
+import time
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 import httpx
 import pytest
 from pyarrow import parquet
 
+from flowtrack.adapters.http.api.desk import BusyError
 from flowtrack.adapters.http.server import LoopbackServer
 from flowtrack.audit.roles import Asker, Role
 from flowtrack.audit.violations import Violations
@@ -101,3 +105,46 @@ def test_memory_stays_as_it_is(make: Callable[..., Api]) -> None:
             tracemalloc.stop()
         assert size > pieces * len(PIECE)
     assert peaks[1] < peaks[0] * 1.5 + len(PIECE) * 10
+
+
+@pytest.mark.parametrize("address", ["flows", "violations"])
+def test_a_client_that_reads_nothing_loses_its_place(make: Callable[..., Api], day: MemoryLedger, address: str) -> None:
+    """An export that its client opened and does not read ends, and another one may begin."""
+    flowing = Flowing(100_000)
+    api = make(Endless(day), streams=flowing, exports_max=1, export_stall_s=0.2)
+    with LoopbackServer(api.app, 0) as server, socket.socket() as idle:
+        token = api.token(Role.AUDITOR)
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        idle.connect(("127.0.0.1", int(server.url.rpartition(":")[2])))
+        request = f"GET /v1/{address}/export?why=1 HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\r\n"
+        idle.sendall(request.encode())
+        assert idle.recv(12) == b"HTTP/1.1 200"
+        deadline_s = time.monotonic() + 30
+        while _places_free(api) == 0:
+            assert time.monotonic() < deadline_s
+            assert httpx.get(f"{server.url}/healthz").status_code == 200
+        assert flowing.closed == (address == "flows")
+        headers = {"authorization": f"Bearer {token}"}
+        with httpx.stream("GET", f"{server.url}/v1/{address}/export?why=2", headers=headers) as response:
+            assert response.status_code == 200
+            assert next(response.iter_raw())
+
+
+def _places_free(api: Api) -> int:
+    try:
+        with api.desk.exporting():
+            return 1
+    except BusyError:
+        return 0
+
+
+class Endless:
+    """A ledger whose answers have a next page for ever."""
+
+    def __init__(self, ledger: MemoryLedger) -> None:
+        self.ledger = ledger
+
+    def ask(self, question: Any, *, asker: Asker) -> Any:
+        """Give the first page again, which says that there is another."""
+        first = self.ledger.ask(question.model_copy(update={"after": ""}), asker=asker)
+        return first.model_copy(update={"about": first.about.cut(None, "more")})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from flowtrack.apps.settings import read
 from flowtrack.errors import ConfigurationError, FlowtrackError, RuntimeStateError
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from fastapi import FastAPI, Request, Response
 
     from flowtrack.adapters.http.api.identity import Identify
     from flowtrack.adapters.http.api.settings import ApiSettings
@@ -87,6 +88,7 @@ def _app(settings: ApiSettings, data_dir: Path) -> Iterator[FastAPI]:
     from flowtrack.adapters.http.api.app import build_api
     from flowtrack.adapters.http.api.desk import Desk
     from flowtrack.adapters.pages.site.frame import Backing
+    from flowtrack.adapters.pages.site.lost import not_found
     from flowtrack.adapters.pages.site.router import pages_router
     from flowtrack.apps.api_ledger import ledger_for_many
     from flowtrack.apps.api_reports import making
@@ -108,7 +110,10 @@ def _app(settings: ApiSettings, data_dir: Path) -> Iterator[FastAPI]:
             def document_of(order: Order, asker: Asker, language: str) -> Awaitable[str]:
                 return desk.do(partial(reports.document, order, asker, language))
 
-            app = build_api(settings, desk, identify, streams=ledger, reports=reports, reason=reason)
+            def lost(request: Request, status: int) -> Response:
+                return not_found(request, status, desk.ask)
+
+            app = build_api(settings, desk, identify, streams=ledger, reports=reports, reason=reason, lost=lost)
             app.include_router(pages_router(Backing(desk.ask, identify, whole, packs_of, document_of, _status_of)))
             yield app
         finally:
@@ -215,6 +220,9 @@ def _listening(settings: ApiSettings) -> Iterator[socket.socket]:
                 where=settings.host,
                 help="stop who uses it, or set FLOWTRACK_API__PORT to another one",
             ) from error
+        if sys.platform == "linux":
+            # A connection that nobody reads from any more is dropped, too: closing it would wait for what it has.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.export_stall_s * 1_000))
         listening.listen(_BACKLOG)
         yield listening
 

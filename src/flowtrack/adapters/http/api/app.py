@@ -15,10 +15,11 @@ from flowtrack.adapters.http.api.desk import Desk
 from flowtrack.adapters.http.api.exports import Exports
 from flowtrack.adapters.http.api.families import add_families
 from flowtrack.adapters.http.api.guard import Guard
+from flowtrack.adapters.http.api.heads import Heads
 from flowtrack.adapters.http.api.identity import BEARER, Identify
 from flowtrack.adapters.http.api.limits import Rate
 from flowtrack.adapters.http.api.metrics import Measured
-from flowtrack.adapters.http.api.problems import Problem, add_problems
+from flowtrack.adapters.http.api.problems import Lost, Problem, add_problems
 from flowtrack.adapters.http.api.reports import Making, add_reports
 from flowtrack.adapters.http.api.settings import ApiSettings
 from flowtrack.adapters.http.api.signing_in import add_signing_in
@@ -38,6 +39,7 @@ def build_api(
     reports: Making | None = None,
     reason: Callable[[], str] = lambda: "",
     metrics: CollectorRegistry = REGISTRY,
+    lost: Lost | None = None,
 ) -> FastAPI:
     """Make the app; pages are included into it by whoever runs it.
 
@@ -49,6 +51,7 @@ def build_api(
         reports: makes reports; without it, there are none.
         reason: says why the ledger is not ready; empty when it is.
         metrics: what /metrics shows.
+        lost: gives the page for browsers that came to an address that there is not; without it, they get a problem.
     """
     app = FastAPI(
         title="Flowtrack for auditors",
@@ -58,13 +61,15 @@ def build_api(
         redoc_url=None,
         openapi_url=None,
     )
-    add_problems(app)
+    add_problems(app, lost)
     app.add_middleware(Guard, hosts=settings.addressed_as, tls=settings.tls)
     app.add_middleware(Measured)
+    app.add_middleware(Heads)
     # The two ways to show who asks, for the document; `identify` looks at both.
     router = APIRouter(prefix="/v1", dependencies=[Depends(BEARER), Depends(identify.cookie)])
     add_families(router, desk, identify)
-    Exports(desk, streams, identify, Rate(settings.exports_per_minute)).add(router)
+    rate = Rate(settings.exports_per_minute)
+    Exports(desk, streams, identify, rate, stall_s=settings.export_stall_s).add(router)
     if reports is not None:
         add_reports(router, desk, reports, identify)
     _add_document(router, app, identify)

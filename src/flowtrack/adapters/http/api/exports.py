@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from hashlib import sha256
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
@@ -29,7 +29,9 @@ from flowtrack.adapters.http.api.families import (
     purpose,
     question_in,
 )
+from flowtrack.adapters.http.api.heads import asks_for_head
 from flowtrack.adapters.http.api.limits import Rate
+from flowtrack.adapters.http.api.taking import Taken
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.families import FAMILIES
 from flowtrack.audit.family import ROWS_MAX, About, Answer, PagedQuestion, Question
@@ -61,13 +63,15 @@ class Exports:
         streams: gives rows in bulk; without it there are none.
         current: tells who asks.
         rate: of exports, by account.
+        stall_s: a client may take so long for each piece.
     """
 
-    def __init__(self, desk: Desk, streams: Streams | None, current: Current, rate: Rate) -> None:
+    def __init__(self, desk: Desk, streams: Streams | None, current: Current, rate: Rate, *, stall_s: float) -> None:
         self._desk = desk
         self._streams = streams
         self._current = current
         self._rate = rate
+        self._stall_s = stall_s
 
     def add(self, router: APIRouter) -> None:
         """Add a route for the rows in bulk, and one for each family."""
@@ -90,21 +94,22 @@ class Exports:
         )
 
     def _exporting(self, family: type[Question[Any]], giving: Giving) -> Callable[..., Any]:
-        async def export(asked: BaseModel, account: Account, why: str | None = None) -> Response:
+        async def export(request: Request, asked: BaseModel, account: Account, why: str | None = None) -> Response:
             self._rate.count(account.key)
             question = question_in(family, asked)
             form = StreamForm(asked.__getattribute__("format"))
             asker = account.asker(question, purpose(asked, why))
-            return StreamingResponse(
-                await giving(question, form, asker),
-                media_type=_MEDIA[form],
-                headers={
-                    "content-disposition": f'attachment; filename="{family.family}.{form}"',
-                    "cache-control": "private, no-store",
-                },
-            )
+            headers = {
+                "content-disposition": f'attachment; filename="{family.family}.{form}"',
+                "cache-control": "private, no-store",
+            }
+            if asks_for_head(request):  # takes no place, and begins nothing
+                return StreamingResponse((), media_type=_MEDIA[form], headers=headers)
+            pieces = await giving(question, form, asker)
+            return Taken(pieces, stall_s=self._stall_s, media_type=_MEDIA[form], headers=headers)
 
         export.__annotations__ |= {
+            "request": Request,
             "asked": Annotated[parameters_of(family, leave_out=_PAGES, more={"format": _FORM}), Query()],
             "account": Annotated[Account, Depends(self._current)],
             "why": Annotated[str | None, Header(alias=PURPOSE_HEADER, description=WHY)],
@@ -112,7 +117,7 @@ class Exports:
         }
         return export
 
-    async def _pages(self, question: Question[Any], form: StreamForm, asker: Asker) -> AsyncIterator[bytes]:
+    async def _pages(self, question: Question[Any], form: StreamForm, asker: Asker) -> AsyncGenerator[bytes, None]:
         """All pages of a family; the first is asked for before the answer begins, so that a refusal is one."""
         if isinstance(question, PagedQuestion):
             question = question.model_copy(update={"limit": ROWS_MAX})
@@ -127,7 +132,7 @@ class Exports:
 
     async def _following(
         self, stack: ExitStack, question: Question[Any], form: StreamForm, asker: Asker, page: Answer
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         written, count = Written(form, type(page)), 0
         with stack:
             while True:
@@ -140,7 +145,7 @@ class Exports:
             yield written.end(page.about, count)
 
     def _bulk(self, streams: Streams) -> Giving:
-        async def giving(question: FlowRows, form: StreamForm, asker: Asker) -> AsyncIterator[bytes]:
+        async def giving(question: FlowRows, form: StreamForm, asker: Asker) -> AsyncGenerator[bytes, None]:
             stack = ExitStack()
             stack.enter_context(self._desk.exporting())
             try:
@@ -158,7 +163,7 @@ Giving = Callable[[Any, StreamForm, Asker], Any]
 """Begins an export, and gives its pieces."""
 
 
-async def following(stack: ExitStack, stream: Stream, form: StreamForm) -> AsyncIterator[bytes]:
+async def following(stack: ExitStack, stream: Stream, form: StreamForm) -> AsyncGenerator[bytes, None]:
     """Hand pieces on, and the end."""
     digest = sha256()
     with stack:

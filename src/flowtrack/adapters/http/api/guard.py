@@ -70,6 +70,8 @@ class Guard:
             return
         try:
             await self._app(scope, receive, guarded)
+        except BrokenOffError:
+            raise
         except Exception as error:  # noqa: BLE001 - the last place before the server, which would log its text
             _log.error("request failed", error=type(error).__name__, at=steps_to(error))
             if begun:

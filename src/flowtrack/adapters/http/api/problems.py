@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from flowtrack.adapters.http.api.desk import BusyError, SlowError
@@ -24,7 +26,12 @@ from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreEr
 PROBLEM_JSON: Final = "application/problem+json"
 _RETRY_S = 2
 _FAMILIES_AT: Final = "/v1/"
+_LOST: Final = {404: "address", 405: "method"}
+_HTML: Final = "text/html"
 _WHERE: Final = frozenset({"query", "header", "path", "body", "cookie"})
+
+Lost = Callable[[Request, int], Response]
+"""Gives the page that says that an address is not there, for a request and a status."""
 
 _log = structlog.get_logger(__name__)
 
@@ -72,11 +79,16 @@ def problem(
     return JSONResponse(said.model_dump(exclude_defaults=True), status, given, PROBLEM_JSON)
 
 
-def add_problems(app: FastAPI) -> None:
-    """Let every error of an app be answered by a problem."""
+def add_problems(app: FastAPI, lost: Lost | None = None) -> None:
+    """Let every error of an app be answered by a problem.
+
+    Args:
+        app: the one.
+        lost: gives the page for a browser that came to an address, or by a method, that there is not.
+    """
     app.add_exception_handler(FlowtrackError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _of_the_framework)
+    app.add_exception_handler(HTTPException, partial(_of_the_framework, lost))
 
 
 def problem_of(error: FlowtrackError) -> JSONResponse:
@@ -129,12 +141,22 @@ def _field(fault: Mapping[str, Any]) -> FieldProblem:
     return FieldProblem(field=name, detail=said)
 
 
-async def _of_the_framework(request: Request, error: Exception) -> JSONResponse:
+async def _of_the_framework(lost: Lost | None, request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    kinds = {404: "address", 405: "method"}
+    kind = _LOST.get(error.status_code, "request")
+    headers = {**(error.headers or {}), "vary": "accept, accept-language"} if kind != "request" else error.headers
+    if lost is not None and kind != "request" and _wants_a_page(request):
+        page = await run_in_threadpool(lost, request, error.status_code)
+        page.headers.update(headers or {})
+        return page
     help_ = _meant(request.url.path) if error.status_code == HTTPStatus.NOT_FOUND else ""
-    return problem(error.status_code, kinds.get(error.status_code, "request"), help=help_, headers=error.headers)
+    return problem(error.status_code, kind, help=help_, headers=headers)
+
+
+def _wants_a_page(request: Request) -> bool:
+    """Whether a browser asks: it names HTML first, where programs name nothing, anything, or JSON."""
+    return request.headers.get("accept", "").partition(",")[0].partition(";")[0].strip().lower() == _HTML
 
 
 def _meant(path: str) -> str:

@@ -57,6 +57,8 @@ class ApiSettings(BaseSettings):
     """So many more may wait for that."""
     exports_max: int = Field(default=2, ge=1)
     """So many exports run at once."""
+    export_stall_s: float = Field(default=60.0, gt=0, le=86_400)
+    """An export is ended when its client takes so long for 256 KiB of it."""
     timeout_s: float = Field(default=30.0, gt=0)
     """A question that takes longer is given up."""
     metrics_open: bool = False
