@@ -6,12 +6,15 @@ import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from shlex import split
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from flowtrack.adapters.pages.reports.render import render
 from flowtrack.apps.reports import write_annex
+from flowtrack.audit.access import Access
 from flowtrack.audit.reports.access_request import AccessRequest
 from flowtrack.audit.reports.breach import Breach
 from flowtrack.audit.reports.consent_proof import ConsentProof
@@ -200,8 +203,32 @@ def test_staff_are_reviewed_by_what_they_did() -> None:
     assert (found.people, found.flows) == (1, 2)
     assert [(each.subject, each.reasons) for each in found.not_permitted] == [(BEN, ["session_not_monitored"])]
     assert found.unexplained == []
-    assert len(found.uses) == 2
+    assert [each.categories for each in found.uses] == [["provided.email"], ["provided.phone"]]
     assert found.deadlines[0].sources == ["pipa_safety.8"]
+
+
+def test_a_review_sums_up_all_uses_and_says_how_to_get_those_that_it_does_not_list() -> None:
+    """A bound on the uses listed leaves summary and violations whole, and is told with the way to all."""
+    found = made("staff-access", since=SINCE, until=UNTIL, service="care", uses_max=1)
+    assert isinstance(found, StaffAccess)
+    assert [(each.actor, each.flows, each.not_permitted, each.subjects) for each in found.doings] == [
+        ("staff-007", 2, 1, 2)
+    ]
+    assert len(found.not_permitted) == 1
+    assert (found.listing.uses_read, found.listing.uses_listed, len(found.uses)) == (2, 1, 1)
+    said = split(found.listing.command)
+    assert said[:3] == ["flowtrack", "ask", "access"]
+    assert {"--service=care", "--all", "--csv"} <= {*said}
+    asked = dict(parse_qsl(urlsplit(found.listing.address).query))
+    assert asked.pop("format") == "csv"
+    assert len(ledger().ask(Access.model_validate(asked), asker=Asker(who="jo")).rows) == 2
+
+
+def test_a_period_without_ends_is_told_in_words() -> None:
+    """Where no period was ordered a document says that it is the whole ledger's, not a dash."""
+    text = render(made("staff-access"), "en")
+    assert "from the beginning of the ledger" in text
+    assert "until the report was made" in text
 
 
 def test_all_pages_make_one_answer() -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from shlex import join
 from typing import Any, ClassVar, Final
-from urllib.parse import urlencode
 
 from pydantic import AwareDatetime
 
@@ -14,6 +12,7 @@ from flowtrack.audit.blast import BlastAnswer, PlaceKind, Reached
 from flowtrack.audit.exposed import ExposedSubjects
 from flowtrack.audit.reports.frame import AnswerUsed, Desk, Report, used
 from flowtrack.audit.reports.terms import Deadline, Terms, due_in
+from flowtrack.audit.reports.whole import ways_to_all
 from flowtrack.audit.trail import TrailAnswer
 from flowtrack.domain.instants import instant_us
 from flowtrack.domain.model import Contract
@@ -219,16 +218,10 @@ def _everybody(incident: Incident, asked: Mapping[str, Any]) -> Everybody:
     until = None if incident.until is None else incident.until.isoformat()
     said = {"start": incident.place, "name": incident.name, "until": until, "known_at": known_at}
     told: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
-    options = [f"--{name.replace('_', '-')}={told[name]}" for name in ("until", "known_at") if name in told]
-    options += [f"--categories={each}" for each in categories]
-    command = ["flowtrack", "ask", "exposed-subjects", incident.place, incident.name, *options, "--all", "--csv"]
     if categories:
         told["categories"] = categories
-    return Everybody(
-        question=told,
-        command=join(command),
-        address=f"/v1/exposed-subjects/export?{urlencode({**told, 'format': 'csv'}, doseq=True)}",
-    )
+    ways = ways_to_all(ExposedSubjects.family, told, ("start", "name"))
+    return Everybody(question=told, command=ways.command, address=ways.address)
 
 
 def named_of(found: list[str], wanted: list[str], words: Vocabularies) -> list[str]:

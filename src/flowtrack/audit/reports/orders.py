@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import AfterValidator, AwareDatetime, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
@@ -27,9 +27,9 @@ from flowtrack.audit.reports.law_overlay import LawOverlay, law_overlay, touched
 from flowtrack.audit.reports.monthly import Monthly, month_of, monthly
 from flowtrack.audit.reports.ordering import Annex, Bench, Order, PeriodOrder
 from flowtrack.audit.reports.ropa import Ropa, ropa
-from flowtrack.audit.reports.staff_access import StaffAccess, staff_access
+from flowtrack.audit.reports.staff_access import USES_MAX, StaffAccess, staff_access
 from flowtrack.audit.reports.transfers import TransferRegister, transfer_register
-from flowtrack.audit.reports.whole import whole
+from flowtrack.audit.reports.whole import LISTED_MAX, whole
 from flowtrack.audit.roles import COUNTERS, DESKS, EXAMINERS, Role
 from flowtrack.audit.trail import Trail
 from flowtrack.audit.transfers import Transfers
@@ -265,6 +265,8 @@ class StaffAccessOrder(PeriodOrder):
     """Only this person: the id that the service gives them."""
     service: Name | None = None
     """Only at this service."""
+    uses_max: Annotated[int, Field(ge=0, le=LISTED_MAX)] = USES_MAX
+    """So many uses are listed one by one, the newest; the summary and what was not permitted are of all."""
 
     @property
     def needs_purpose(self) -> bool:
@@ -274,7 +276,8 @@ class StaffAccessOrder(PeriodOrder):
     def make(self, bench: Bench) -> Report:
         """Ask for the uses of the period, page by page, and build the review."""
         question = Access(**dict(self.period), actor=self.actor, service=self.service)
-        return staff_access(bench.desk, whole(bench.ledger, question, bench.asker), self.period, bench.terms)
+        answer = whole(bench.ledger, question, bench.asker)
+        return staff_access(bench.desk, answer, self.period, bench.terms, uses_max=self.uses_max)
 
 
 class MonthlyOrder(Order):

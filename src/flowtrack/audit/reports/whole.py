@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from shlex import join
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
 from flowtrack.audit.family import ROWS_MAX, Answer, PagedQuestion
 from flowtrack.audit.following import joined, pages_of
@@ -13,6 +16,33 @@ A = TypeVar("A", bound=Answer)
 
 LISTED_MAX: Final = 20_000
 """So many rows a report lists at most: nobody reads more, and exports have no bound."""
+
+
+class Ways(NamedTuple):
+    """How all rows of a question are got by whoever may see them."""
+
+    command: str
+    """That gives all of them as CSV."""
+    address: str
+    """That does over HTTP, below the API's own."""
+
+
+def ways_to_all(family: str, said: Mapping[str, Any], given: tuple[str, ...] = ()) -> Ways:
+    """Say how all rows of a question are got.
+
+    Args:
+        family: of the question.
+        said: what it says, by field; instants as text.
+        given: fields that the command takes without their names, in its order.
+    """
+    named = {name: value for name, value in said.items() if name not in given}
+    options = [
+        f"--{name.replace('_', '-')}={each}"
+        for name, value in named.items()
+        for each in (value if isinstance(value, list) else [value])
+    ]
+    command = ["flowtrack", "ask", family, *(str(said[name]) for name in given), *options, "--all", "--csv"]
+    return Ways(join(command), f"/v1/{family}/export?{urlencode({**said, 'format': 'csv'}, doseq=True)}")
 
 
 def whole(ledger: Ledger, question: PagedQuestion[A], asker: Asker, *, rows_max: int = LISTED_MAX) -> A:

@@ -53,6 +53,8 @@ _FIELD_OF: Final = {
     "method_said": "method",
 }
 """Where a column is named otherwise than its field, since that name is taken by another area of codes."""
+_OPEN: Final = frozenset({"since", "until", "known_at"})
+"""Instants that mean something where none is given: a period without an end is no gap in the report."""
 _DASH: Final = "–"
 
 
@@ -82,7 +84,7 @@ class Cells:
         if isinstance(value, list | tuple):
             return ", ".join(str(self.cell(column, each)) for each in value) or _DASH
         if value is None or value == "":
-            return _DASH
+            return self._words(f"open.{column}") if column in _OPEN else _DASH
         if isinstance(value, bool):
             return self._words(f"yes_no.{'yes' if value else 'no'}")
         if isinstance(value, datetime):

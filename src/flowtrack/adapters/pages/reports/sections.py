@@ -65,7 +65,7 @@ _RELIED: Final = (
 )
 _ACCESS: Final = (
     *("happened_at", "actor", "actor_type", "role", "task", "session", "agreement", "subject"),
-    *("service", "category", "purpose"),
+    *("service", "categories", "purpose"),
 )
 
 SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
@@ -168,8 +168,16 @@ SECTIONS: Final[Mapping[str, tuple[Section, ...]]] = {
         Facts("period", (*_PERIOD, "people", "flows")),
         Table("deadlines", ("duty", "sources", "number", "unit", "due_at")),
         Table("staff", ("actor", "role", "flows", "denied", "subjects", "without_task", "without_session")),
+        Table(
+            "doings",
+            (
+                *("actor", "role", "service", "purpose", "categories", "flows", "not_permitted", "subjects"),
+                *("tasks", "sessions", "first", "last"),
+            ),
+        ),
         Table("not_permitted", (*_ACCESS, "verdict", "clauses", "reasons")),
         Table("unexplained", _ACCESS),
+        Group("listing", ("uses_read", "uses_listed", "command", "address")),
         Table("uses", (*_ACCESS, "verdict")),
     ),
     Monthly.name: (
