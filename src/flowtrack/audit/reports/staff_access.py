@@ -15,7 +15,7 @@ from flowtrack.audit.reports.whole import ways_to_all
 from flowtrack.domain.model import Contract
 from flowtrack.domain.names import Verdict
 
-USES_MAX: Final = 200
+USES_MAX: Final = 50
 """So many uses a review lists one by one unless more are asked for: some ten printed pages."""
 
 
