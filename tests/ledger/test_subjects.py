@@ -17,11 +17,12 @@ from flowtrack.adapters.clickhouse.times import times_of
 from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
 from flowtrack.audit.audit_log import AuditLog, AuditLogAnswer
-from flowtrack.audit.blast import Blast
+from flowtrack.audit.blast import Blast, Withdrawal
 from flowtrack.audit.consent_proof import ConsentProof
 from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.graph import Graph
+from flowtrack.audit.hints import NAMED, OWN, SEEN_BY
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
@@ -37,6 +38,7 @@ from flowtrack.audit.violations import Violations
 from flowtrack.domain.names import Kind
 from flowtrack.errors import QuestionError
 from flowtrack.testing.ledger import MemoryLedger
+from flowtrack.tracking.rows import CONSENTS
 from tests.ledger.conftest import ASKER, Both, clock
 from tests.ledger.day import START, subject_of
 from tests.ledger.subjects_day import write_days
@@ -305,6 +307,16 @@ def test_a_name_never_seen_gets_a_hint(ledger: ClickHouseLedger, expected: Memor
         (Graph(verdict="denied"), ["there is no such `verdict`: did you mean `deny`?"]),
         (Use(kind="x"), ["there is no such `kind`: it is one of collect, erase, incident, share, store, use"]),
         (Use(kind="erase", verdict="deny"), []),
+        (Use(basis="consents"), ["there is no such `basis`: did you mean `consent` or `deemed_consent`?"]),
+        (Use(basis="law", kind="erase"), []),
+        (Access(actor="Staff-l"), ["what `actor` names was never seen: did you mean `staff-"]),
+        (Access(role="supprot"), ["what `role` names was never seen: did you mean `support`?"]),
+        (Access(role="support", actor="staff-1", since=START + timedelta(days=900)), []),
+        (ConsentProof(subject=SUBJECT, record="r_0"), ["never seen of this subject: did you mean `"]),
+        (Withdrawal(subject=SUBJECT, record="zzz"), ["what `record` names was never seen of this subject"]),
+        (AuditLog(who="joe", until=START), ["what `who` names was never seen: did you mean `jo`?"]),
+        (AuditLog(asked="trial"), ["what `asked` names was never seen: did you mean `trail`"]),
+        (AuditLog(asked="transfers", role=Role.OPERATOR), []),
         (Overview(service="desk", since=START + timedelta(days=900)), []),
     ]
     for question, hints in asked:
@@ -312,7 +324,62 @@ def test_a_name_never_seen_gets_a_hint(ledger: ClickHouseLedger, expected: Memor
         assert answer == expected.ask(question, asker=ASKER)
         assert answer.rows == []
         assert len(answer.about.hints) == len(hints)
-        assert all(part in said for part, said in zip(hints, answer.about.hints, strict=True))
+        for part, said in zip(hints, answer.about.hints, strict=True):
+            assert part in said
+
+
+def test_a_home_never_seen_gets_a_hint_though_there_are_rows(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
+    """For whoever is at home nowhere every transfer is abroad, so that a slip gives more rows; it is told."""
+    for home, hints in (("Kr", ["what `home` names was never seen: did you mean `KR`?"]), ("KR", []), ("US", [])):
+        question = Transfers(home=home)
+        answer = ledger.ask(question, asker=ASKER)
+        assert answer == expected.ask(question, asker=ASKER)
+        assert answer.rows
+        assert answer.about.hints == hints
+
+
+def test_a_record_of_somebody_else_is_not_named(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:
+    """Of consent records only those of the subject that is asked about are named, however close another's is."""
+    records = {row["subject"]: row["record"] for row in expected.tables[CONSENTS]}
+    others = {name for whom, name in records.items() if whom != SUBJECT}
+    own = {row["record"] for row in expected.tables[CONSENTS] if row["subject"] == SUBJECT}
+    for name in others - own:
+        answer = ledger.ask(ConsentProof(subject=SUBJECT, record=name), asker=ASKER)
+        assert answer == expected.ask(ConsentProof(subject=SUBJECT, record=name), asker=ASKER)
+        assert not any(f"`{each}`" in hint for hint in answer.about.hints for each in others - own)
+    nobody = ledger.ask(ConsentProof(subject="0" * 32, record="r-0"), asker=ASKER)
+    assert nobody.about.hints == ["what `record` names was never seen of this subject"]
+
+
+def test_who_may_ask_about_one_subject_learns_no_names_of_others(
+    ledger: ClickHouseLedger, expected: MemoryLedger
+) -> None:
+    """Places and parties are named to roles that may list them: for a subject desk, nobody says who there is."""
+    desk = Asker(who="desk", role=Role.SUBJECT_DESK, why="request 3")
+    for name in ("desc", "shop", "nothing like it"):
+        question = Trail(subject="0" * 32, service=name)
+        assert ledger.ask(question, asker=ASKER).about.hints or name == "shop"
+        assert ledger.ask(question, asker=desk).about.hints == []
+        assert expected.ask(question, asker=desk).about.hints == []
+    fone = Trail(subject=SUBJECT, category="provided.fone")
+    assert ledger.ask(fone, asker=desk).about.hints == ledger.ask(fone, asker=ASKER).about.hints != []
+
+
+def test_hints_name_to_nobody_what_only_others_may_see() -> None:
+    """Names of a kind are hinted in families of roles that see those names in rows, or to such roles only."""
+    seen_by = {
+        **dict.fromkeys(("actor", "actor_role"), Access.roles),
+        **dict.fromkeys(("asker", "asked"), AuditLog.roles),
+        "record": Trail.roles,
+        "country": Transfers.roles,
+        **dict.fromkeys(("category", "clause", "purpose"), frozenset(Role)),
+        **SEEN_BY,
+    }
+    assert SEEN_BY["service"] <= Use.roles & Graph.roles
+    for family in FAMILIES.values():
+        fields = {field: field for field in NAMED if field in family.model_fields} | OWN.get(family.family, {})
+        assert set(fields) <= set(family.model_fields)
+        assert all(family.roles <= seen_by[named] or named in SEEN_BY for named in fields.values()), family.family
 
 
 def test_wrong_families_and_fields_get_a_hint() -> None:
@@ -323,6 +390,14 @@ def test_wrong_families_and_fields_get_a_hint() -> None:
     with pytest.raises(QuestionError) as refused:
         question_of("overview", {"servise": "desk"})
     assert "did you mean `service`" in refused.value.help
+    with pytest.raises(QuestionError) as refused:
+        question_of("alerts", {"state": "opened", "severity": "terrible"})
+    assert "did you mean `open`?" in refused.value.help
+    assert "`severity` is one of" in refused.value.help
+    assert "opened" not in f"{refused.value.what}{refused.value.help}"
+    with pytest.raises(QuestionError) as refused:
+        question_of("audit-log", {"role": "auditer"})
+    assert "did you mean `auditor`?" in refused.value.help
 
 
 def test_the_policy_history_is_that_of_the_memory(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:

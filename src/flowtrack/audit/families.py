@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from flowtrack.audit.access import Access
 from flowtrack.audit.alerts import Alerts
@@ -54,6 +56,7 @@ _ALL: Final[tuple[type[Question[Any]], ...]] = (
     Origin,
     Violations,
 )
+_WORD: Final = re.compile(r"'([^']+)'")
 FAMILIES: Final[dict[str, type[Question[Any]]]] = {question.family: question for question in _ALL}
 
 
@@ -87,8 +90,9 @@ def question_of(name: str, fields: Mapping[str, Any]) -> Question[Any]:
     try:
         return family.model_validate(fields)
     except ValidationError as error:
-        wrong = sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors(include_input=False)})
-        meant = "".join(_meant(family, name) for name in wrong)
+        faults = {".".join(map(str, fault["loc"])): fault for fault in error.errors(include_url=False)}
+        wrong = sorted(faults)
+        meant = "".join(_meant(family, name, faults[name]) for name in wrong)
         raise QuestionError(
             f"the question is not right in `{', '.join(wrong)}`",
             where=name,
@@ -96,7 +100,13 @@ def question_of(name: str, fields: Mapping[str, Any]) -> Question[Any]:
         ) from None
 
 
-def _meant(family: type[Question[Any]], name: str) -> str:
-    """Ask whether a field of the family was meant; empty where it is one, or none is close."""
-    said = "" if name in family.model_fields else did_you_mean(name, family.model_fields)
+def _meant(family: type[Question[Any]], name: str, fault: ErrorDetails) -> str:
+    """Ask whether a field of the family was meant, or one of a field's words; empty where none is close."""
+    if name not in family.model_fields:
+        said = did_you_mean(name, family.model_fields)
+    elif fault["type"] in {"enum", "literal_error"}:
+        words = _WORD.findall(fault["ctx"]["expected"])
+        said = did_you_mean(str(fault["input"]), words) or f"`{name}` is one of {', '.join(words)};"
+    else:
+        said = ""
     return f"{said} " if said else ""

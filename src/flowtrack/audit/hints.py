@@ -14,25 +14,44 @@ import yaml
 from pydantic import ValidationError
 
 from flowtrack.audit.family import Answer, Question
-from flowtrack.domain.names import Kind, Verdict
-from flowtrack.domain.registry import RegistryDocument
+from flowtrack.audit.roles import COUNTERS, EVERYBODY, Role
+from flowtrack.domain.names import Basis, Kind, Verdict
+from flowtrack.domain.registry import PartyEntry, RegistryDocument, ServiceEntry
 from flowtrack.policy.source import files_of_default_pack
 
 A = TypeVar("A", bound=Answer)
+E = TypeVar("E", ServiceEntry, PartyEntry)
 
 NAMED: Final = ("service", "recipient", "category", "purpose", "dataset", "clause")
 """Fields of questions whose values are names that somebody declared or used."""
+OWN: Final[dict[str, dict[str, str]]] = {
+    "access": {"actor": "actor", "role": "actor_role"},
+    "audit-log": {"who": "asker", "asked": "asked"},
+    "consent-proof": {"record": "record"},
+    "withdrawal": {"record": "record"},
+    "transfers": {"home": "country"},
+}
+"""Fields of one family, and of what their values are names; whoever may ask the family sees those names in its rows."""
+SEEN_BY: Final = dict.fromkeys(("service", "recipient", "dataset"), COUNTERS)
+"""Who may see all names of a kind; those of the policy's vocabularies everybody may, those of `OWN` whoever may ask."""
 _FILES: Final = {
     "category": "vocabulary/category.yaml",
     "purpose": "vocabulary/purpose.yaml",
     "clause": "clauses.yaml",
 }
 _WORDS: Final[dict[str, frozenset[str]]] = {
+    "basis": frozenset(Basis),
     "kind": frozenset(Kind),
     "verdict": frozenset(Verdict),
 }
 """Fields whose values are fixed words, where a question takes them as text."""
 _PLACES: Final = {"party": "recipient"}
+_OF_SUBJECT: Final = "record"
+"""Its names are those of the subject that is asked about, and no other's."""
+_ADDING: Final = "country"
+"""An unknown one gives more rows, not none: every transfer is abroad for whoever is at home nowhere."""
+Known = Callable[[str, str | None], Collection[str]]
+"""Gives the names that the ledger has seen: of `NAMED` or `OWN`, and of the subject where one is asked about."""
 _CLOSE: Final = 0.6
 _CLOSEST_MAX: Final = 3
 
@@ -50,43 +69,63 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(f'`{each}`' for each in found)}?" if found else ""
 
 
-def with_hints(answer: A, question: Question[A], known: Callable[[str], Collection[str]]) -> A:
+def with_hints(answer: A, question: Question[A], known: Known, role: Role) -> A:
     """Add what may have been meant to an answer without rows: names that were found need no hint.
 
     Args:
         answer: to the question.
         question: as it was asked.
-        known: gives the names that the ledger has seen, for a field of `NAMED`.
+        known: gives the names that the ledger has seen.
+        role: in which it was asked: of names that it may not see, nothing is said, not even that there is none.
     """
-    if answer.rows:
-        return answer
-    hints = list(_hints(question, known))
+    names = [
+        (field, named, name)
+        for field, named, name in _named_by(question)
+        if (not answer.rows or named == _ADDING) and role in SEEN_BY.get(named, EVERYBODY)
+    ]
+    hints = list(_unseen(names, question.whom, known))
+    if not answer.rows:
+        hints += _no_words(question)
     about = answer.about.model_copy(update={"hints": hints})
     return answer.model_copy(update={"about": about}) if hints else answer
 
 
 def registered(bodies: Iterable[str]) -> dict[str, set[str]]:
-    """The services and parties that registry documents name, by field."""
-    names: dict[str, set[str]] = {"service": set(), "recipient": set()}
+    """What registry documents name, by what it is: services, parties, countries, roles of staff."""
+    names: dict[str, set[str]] = {"service": set(), "recipient": set(), "country": set(), "actor_role": set()}
     for body in bodies:
         try:
             document = RegistryDocument.model_validate_json(body)
         except ValidationError:
             continue  # the checker has refused it: nobody knows its names
-        names["service"] |= set(document.services or {})
-        names["recipient"] |= set(document.parties or {})
+        services, parties = document.services or {}, document.parties or {}
+        names["service"] |= set(services)
+        names["recipient"] |= set(parties)
+        for service in _entries(services.values()):
+            names["country"] |= set(service.regions)
+            names["actor_role"] |= set(service.grants)
+        names["country"] |= {party.country for party in _entries(parties.values()) if party.country}
     return names
 
 
-def _hints(question: Question[A], known: Callable[[str], Collection[str]]) -> Iterator[str]:
-    for field, named, name in _named_by(question):
+def _entries(said: Iterable[E | list[E]]) -> Iterator[E]:
+    for each in said:
+        yield from each if isinstance(each, list) else [each]
+
+
+def _unseen(names: Iterable[tuple[str, str, str]], whom: str | None, known: Known) -> Iterator[str]:
+    for field, named, name in names:
         under, declared = named == "category", _declared(named)
         if _among(name, declared, under=under):
             continue  # declared: the ledger need not be asked
-        seen = {*known(named), *declared}
+        seen = {*known(named, whom), *declared}
         if not _among(name, seen, under=under):
             meant = did_you_mean(name, seen)
-            yield f"what `{field}` names was never seen{f': {meant}' if meant else ''}"
+            never = "never seen of this subject" if named == _OF_SUBJECT else "never seen"
+            yield f"what `{field}` names was {never}{f': {meant}' if meant else ''}"
+
+
+def _no_words(question: Question[A]) -> Iterator[str]:
     for field, words in _WORDS.items():
         for name in _names_in(getattr(question, field, None)):
             if name not in words:
@@ -95,10 +134,10 @@ def _hints(question: Question[A], known: Callable[[str], Collection[str]]) -> It
 
 
 def _named_by(question: Question[A]) -> Iterator[tuple[str, str, str]]:
-    """Give each name in a question: its field, the field of `NAMED` whose names it is one of, and itself."""
-    for field in NAMED:
+    """Give each name in a question: its field, of what it is a name (`NAMED` or `OWN`), and itself."""
+    for field, named in {**{field: field for field in NAMED}, **OWN.get(question.family, {})}.items():
         for name in _names_in(getattr(question, field, None)):
-            yield field, field, name
+            yield field, named, name
     place = getattr(question, "start", None)
     if place is not None:
         yield "name", _PLACES.get(place, place), str(getattr(question, "name", ""))

@@ -89,7 +89,7 @@ class MemoryAsking:
             question = question.model_copy(update={"known_at": known})
         view = View(self._of_period, self._consents, self._judgements, self.tables, self.audit_log, self)
         answer = cast("A", _ANSWERED_BY[type(question)](view, question, about(question, self._completeness())))
-        return with_hints(answer, question, partial(names_seen, view))
+        return with_hints(answer, question, partial(names_seen, view), asker.role)
 
     def _of_period(self, question: TwoTimes) -> list[Row]:
         """Rows that stand at the question's two times, of its period."""

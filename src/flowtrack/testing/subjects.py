@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
+from operator import itemgetter
+from typing import Final
 
 from flowtrack.audit.audit_log import AuditLine, AuditLog, AuditLogAnswer
 from flowtrack.audit.consent_proof import ConsentProof, ConsentProofAnswer, proof_of
+from flowtrack.audit.families import FAMILIES
 from flowtrack.audit.family import About
 from flowtrack.audit.hints import registered
 from flowtrack.audit.paging import page_of
 from flowtrack.audit.policy_history import PolicyHistory, PolicyHistoryAnswer, Published, history_of
-from flowtrack.audit.trail import Trail
+from flowtrack.audit.trail import Trail, facts_of, particulars_of
 from flowtrack.domain.instants import from_us, instant_us
+from flowtrack.testing.ledger_tables import Row
 from flowtrack.testing.trail import trail
 from flowtrack.testing.view import Asked, View
 from flowtrack.tracking import rows as tables
@@ -79,10 +84,27 @@ def policy_history(view: View, question: PolicyHistory, about: About) -> PolicyH
     return history_of(question, about, published)
 
 
-def names_seen(view: View, field: str) -> set[str]:
-    """Give the names that a field of flows ever had, and those that the registry declares."""
+def names_seen(view: View, field: str, whom: str | None) -> set[str]:
+    """Give the names of a kind that the ledger ever had, and those that the registry declares."""
+    if field == "record":
+        return {row["record"] for row in view.tables[tables.CONSENTS] if row["subject"] == whom}
+    if field == "asked":
+        return {line.question for line in view.audit_log} | set(FAMILIES)
+    if field == "asker":
+        return {line.asker for line in view.audit_log}
     if field == "clause":
         return {clause for judgement in view.judgements().values() for clause in judgement["clauses"]}
-    seen = {row[field] for row in view.tables[tables.FLOWS]} - {""}
+    seen = {_NAMES.get(field, itemgetter(field))(row) or "" for row in view.tables[tables.FLOWS]} - {""}
     bodies = [row["body"] for row in view.tables[tables.DOCUMENTS] if row["kind"] == "registry" and not row["removed"]]
     return seen | registered(bodies).get(field, set())
+
+
+_NAMES: Final[dict[str, Callable[[Row], str | None]]] = {
+    "country": itemgetter("location"),
+    "actor": lambda row: particulars_of(row["particulars"]).actor_id if _by_staff(row) else "",
+    "actor_role": lambda row: facts_of(row["facts"]).actor_role if _by_staff(row) else "",
+}
+
+
+def _by_staff(row: Row) -> bool:
+    return row["kind"] == "use" and facts_of(row["facts"]).actor_type in {"staff", "contractor"}

@@ -13,13 +13,15 @@ from flowtrack.audit.cursors import FLOW, cursor_of, key_of
 from flowtrack.audit.family import About
 from flowtrack.domain.instants import from_us
 
+ACTOR: Final = "JSONExtractString(flows.particulars, 'actor_id')"
+ACTOR_ROLE: Final = "JSONExtractString(flows.facts, 'actor_role')"
 _COLUMNS: Final = {
-    "actor": "JSONExtractString(flows.particulars, 'actor_id')",
-    "role": "JSONExtractString(flows.facts, 'actor_role')",
+    "actor": ACTOR,
+    "role": ACTOR_ROLE,
     "service": "service",
     "category": "category",
 }
-_BY_STAFF: Final = (
+BY_STAFF: Final = (
     'kind = \'use\' AND multiSearchAny(flows.facts, [\'"actor_type":"staff"\', \'"actor_type":"contractor"\'])'
 )
 _WHOSE: Final = " AND subject = {subject:UUID}"
@@ -63,7 +65,7 @@ def access(store: Store, question: Access, about: About) -> AccessAnswer:
         StoreError: the database cannot answer.
     """
     times, key = times_of(question), key_of(question, FLOW)
-    where, filters = filters_of(question, _COLUMNS, _BY_STAFF)
+    where, filters = filters_of(question, _COLUMNS, BY_STAFF)
     if question.subject is not None:
         where, filters = where + _WHOSE, {**filters, "subject": question.subject}
     asked = {**times.parameters, **filters}

@@ -113,7 +113,7 @@ def ask(store: Store, question: Question[A], asker: Asker, at: datetime, lag_rec
         answer = cast("A", _ANSWERED_BY[type(question)](store, pinned, says))
         if place is not None:
             store.kept.keep(place, answer, pinned.known_at, all_known=not complete.lag_records)
-    return with_hints(answer, pinned, partial(names_seen, store))
+    return with_hints(answer, pinned, partial(names_seen, store), asker.role)
 
 
 def known_now(complete: CompleteUpTo, come: HowFar) -> datetime | None:
