@@ -26,6 +26,7 @@ from flowtrack.apps.api_reports import making
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.family import Question, about
 from flowtrack.audit.ledger import Asks
+from flowtrack.audit.lineage import Lineage, Vocabulary
 from flowtrack.audit.roles import Asker, Role
 from flowtrack.audit.streams import FlowRows, Stream, StreamForm, Streams
 from flowtrack.errors import StoreError
@@ -50,6 +51,7 @@ class Flowing:
 
     def __init__(self, pieces: int, *, breaks: bool = False) -> None:
         self.pieces, self.breaks, self.closed = pieces, breaks, 0
+        self.begun: list[tuple[Lineage, Vocabulary, Asker]] = []
 
     @contextmanager
     def flows(self, question: FlowRows, form: StreamForm, *, asker: Asker) -> Iterator[Stream]:
@@ -59,6 +61,10 @@ class Flowing:
             yield Stream(about(question, CompleteUpTo()), self.pieces * 10_000, self._chunks())
         finally:
             self.closed += 1
+
+    def lineage_begins(self, question: Lineage, vocabulary: Vocabulary, *, asker: Asker) -> None:
+        """Keep it."""
+        self.begun.append((question, vocabulary, asker))
 
     def _chunks(self) -> Iterator[bytes]:
         for _ in range(self.pieces):

@@ -20,7 +20,7 @@ from flowtrack.adapters.http.service import build_app
 from flowtrack.audit.roles import Role
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
-from tests.api.conftest import Api, ended
+from tests.api.conftest import Api, Flowing, ended
 from tests.ledger.conftest import clock
 from tests.ledger.day import a_day
 
@@ -79,3 +79,24 @@ def test_ids_of_producers_stay_in_their_cell(written: Store) -> None:
     with written.stream(statement, "CSV", ids=["=1+1", "a\nb", "@x\r\n", "-", "plain=1"]) as pieces:
         lines = b"".join(pieces).decode().splitlines()
     assert lines == ['"\'=1+1"', '"a b"', '"\'@x  "', '"\'-"', '"plain=1"']
+
+
+@pytest.mark.parametrize("by_way_of_another_process", [False, True])
+def test_lineage_of_a_period_is_told_and_written_down(
+    written: Store, pool: LedgerPool, tmp_path: Path, *, by_way_of_another_process: bool
+) -> None:
+    """Every edge of every day comes, from the database as from memory, and who exported it stands in the audit log."""
+    memory = MemoryLedger(clock)
+    LedgerWriter(memory, "run").process(a_day(150))
+    said = {"since": "2026-01-01T00:00:00Z", "service": "shop", "why": "case 9"}
+    with LoopbackServer(build_app(MemoryLedger(), many=pool), 0) as server, LedgerClient(server.url) as client:
+        asked = client if by_way_of_another_process else pool
+        api = Api(asked, tmp_path, streams=asked).client(Role.REGULATOR)
+        rows, end = ended(api.get("/v1/lineage/export", params=said).content)
+    expected = Api(memory, tmp_path, streams=Flowing(0)).client(Role.REGULATOR)
+    assert rows == ended(expected.get("/v1/lineage/export", params=said).content)[0] != []
+    assert end["about"]["question"]["service"] == "shop"
+    line = written.named("SELECT asker, role, why, question, parameters FROM audit_log WHERE question = 'lineage'")[0]
+    assert (line["asker"], line["role"], line["why"]) == ("jo", "regulator", "case 1")
+    told = json.loads(line["parameters"])
+    assert (told["vocabulary"], told["service"], told["since"]) == ("openlineage", "shop", "2026-01-01T00:00:00Z")

@@ -14,6 +14,7 @@ from flowtrack.adapters.http.api.reports import Making
 from flowtrack.adapters.http.api.settings import ApiSettings
 from flowtrack.apps.api import identify_by
 from flowtrack.audit.family import Answer, Question
+from flowtrack.audit.lineage import Lineage, Vocabulary
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.streams import FlowRows, Stream, StreamForm
 from flowtrack.errors import StoreError
@@ -29,6 +30,9 @@ class _NoLedger:
 
     def flows(self, question: FlowRows, form: StreamForm, *, asker: Asker) -> AbstractContextManager[Stream]:
         raise _absent(question, asker, form)
+
+    def lineage_begins(self, question: Lineage, vocabulary: Vocabulary, *, asker: Asker) -> None:
+        raise _absent(question, asker, vocabulary)
 
 
 def document() -> dict[str, Any]:

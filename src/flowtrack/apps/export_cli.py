@@ -10,8 +10,6 @@ import typer
 from flowtrack.apps.directory import DEFAULT
 from flowtrack.apps.options import DataDir
 
-Vocabulary = Literal["openlineage", "prov"]
-
 app = typer.Typer(
     help="What happened to one subject's data, or to all in a period, in the terms of others.", no_args_is_help=True
 )
@@ -60,7 +58,7 @@ def lineage(
     known_at: _KnownAt = "",
     service: Annotated[str, typer.Option(help="Only flows of this service.")] = "",
     recipient: Annotated[str, typer.Option(help="Only what this party received.")] = "",
-    vocabulary: Annotated[Vocabulary, typer.Option(help="In whose terms.")] = "openlineage",
+    vocabulary: Annotated[Literal["openlineage", "prov"], typer.Option(help="In whose terms.")] = "openlineage",
     output: _Output = None,
     data_dir: DataDir = DEFAULT,
 ) -> None:
@@ -68,10 +66,10 @@ def lineage(
 
     They are counted as the lineage graph counts them, and name no subject.
     """
-    from flowtrack.apps.exporting import PeriodAsked, documents_of, export_period, runs_of
+    from flowtrack.apps.exporting import PeriodAsked, export_period
+    from flowtrack.audit.lineage import Vocabulary
 
-    written = runs_of if vocabulary == "openlineage" else documents_of
-    export_period(written, data_dir, PeriodAsked(since, until, known_at, service, recipient), output)
+    export_period(Vocabulary(vocabulary), data_dir, PeriodAsked(since, until, known_at, service, recipient), output)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import ClassVar, NamedTuple, Protocol
 
 from flowtrack.audit.family import About, Answer, Question
+from flowtrack.audit.lineage import Lineage, Vocabulary
 from flowtrack.audit.roles import EXAMINERS, Asker, Role
 
 
@@ -51,12 +52,20 @@ class Stream(NamedTuple):
 
 
 class Streams(Protocol):
-    """Gives rows in bulk."""
+    """Gives rows in bulk, and keeps who exports."""
 
     def flows(self, question: FlowRows, form: StreamForm, *, asker: Asker) -> AbstractContextManager[Stream]:
         """Give the ledger's rows, for as long as the context is open; who asked is written down before.
 
         Raises:
             StoreError: the ledger cannot give them; while they come, that they are not whole.
+        """
+        ...
+
+    def lineage_begins(self, question: Lineage, vocabulary: Vocabulary, *, asker: Asker) -> None:
+        """Write down that somebody exports the lineage of a period, before any of it is told.
+
+        Raises:
+            StoreError: it was not written.
         """
         ...

@@ -9,11 +9,13 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
+from flowtrack.adapters.clickhouse.journal import write_down
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger, LagOf
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.streams import flow_rows
 from flowtrack.audit.family import Answer, Question
+from flowtrack.audit.lineage import Lineage, Vocabulary
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.streams import FlowRows, Stream, StreamForm
 
@@ -79,6 +81,12 @@ class LedgerPool:
         lag = None if self._lag is None else self._lag()
         with self.taken() as (store, _), flow_rows(store, question, form, asker, self._clock(), lag) as stream:
             yield stream
+
+    def lineage_begins(self, question: Lineage, vocabulary: Vocabulary, *, asker: Asker) -> None:
+        """Write down that somebody exports the lineage of a period (`audit.streams.Streams`)."""
+        said = {**question.model_dump(mode="json", exclude_none=True), "vocabulary": vocabulary}
+        with self.taken() as (store, _):
+            write_down(store, self._clock(), asker.who, question.family, said, role=asker.role, why=asker.why)
 
     @contextmanager
     def taken(self) -> Iterator[tuple[Store, ClickHouseLedger]]:

@@ -10,7 +10,7 @@ from typing import Self, TypeVar, cast
 import httpx
 from pydantic import BaseModel, TypeAdapter
 
-from flowtrack.adapters.http.many import RowsAsked
+from flowtrack.adapters.http.many import LineageAsked, RowsAsked
 from flowtrack.adapters.http.settings import ABOUT_HEADER, ROWS_HEADER
 from flowtrack.audit.answers import (
     BooksAnswer,
@@ -25,6 +25,7 @@ from flowtrack.audit.groups import (
     SituationsAnswer,
     TouchedAnswer,
 )
+from flowtrack.audit.lineage import Lineage, Vocabulary
 from flowtrack.audit.questions import (
     Books,
     DeadLetterList,
@@ -94,6 +95,10 @@ class LedgerClient:
                 yield Stream(about, int(response.headers[ROWS_HEADER]), self._pieces(response))
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
+
+    def lineage_begins(self, question: Lineage, vocabulary: Vocabulary, *, asker: Asker) -> None:
+        """Let the process that holds the store write down who exports the lineage of a period."""
+        self._posted(f"/lineage/{vocabulary}", LineageAsked(asker=asker, question=question))
 
     def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
         try:
@@ -168,6 +173,9 @@ class LedgerClient:
 
     def _post(self, path: str, question: BaseModel, answer: type[A]) -> A:
         """Ask what is too long for an address, or takes as long as there are rows."""
+        return answer.model_validate_json(self._posted(path, question).content)
+
+    def _posted(self, path: str, question: BaseModel) -> httpx.Response:
         try:
             response = self._http.post(
                 path,
@@ -177,7 +185,7 @@ class LedgerClient:
             )
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
-        return answer.model_validate_json(_taken(response).content)
+        return _taken(response)
 
     def _get(self, path: str, parameters: dict[str, str | int]) -> httpx.Response:
         try:

@@ -12,6 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 from flowtrack.adapters.http.settings import ABOUT_HEADER, ROWS_HEADER
 from flowtrack.audit.families import FamilyAsked, question_of
 from flowtrack.audit.ledger import Asks
+from flowtrack.audit.lineage import Lineage, Vocabulary
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.streams import FlowRows, StreamForm, Streams
 from flowtrack.domain.model import Contract
@@ -26,6 +27,13 @@ class RowsAsked(Contract):
 
     asker: Asker
     question: FlowRows
+
+
+class LineageAsked(Contract):
+    """That somebody exports the lineage of a period, on its way to another process."""
+
+    asker: Asker
+    question: Lineage
 
 
 def add_families(app: FastAPI, ledger: Asks) -> None:
@@ -51,3 +59,7 @@ def add_streams(app: FastAPI, streams: Streams) -> None:
 
         headers = {ABOUT_HEADER: stream.about.model_dump_json(), ROWS_HEADER: str(stream.rows)}
         return StreamingResponse(body(), media_type="application/octet-stream", headers=headers)
+
+    @app.post("/lineage/{vocabulary}", status_code=204)
+    def lineage(vocabulary: Vocabulary, asked: LineageAsked) -> None:
+        streams.lineage_begins(asked.question, vocabulary, asker=asked.asker)

@@ -1,4 +1,4 @@
-"""Exports: all pages of a family, or the ledger's rows in bulk, as a stream whose end says that it is whole.
+"""Exports: pages of a family, the ledger's rows in bulk, the lineage of a period; their end says that they are whole.
 
 NDJSON and CSV end with a line that counts the rows and carries the SHA-256 of all bytes before it; a Parquet file has
 its index at its end.  What breaks off lacks that end, and the connection closes without the last chunk (RFC 9112, 8).
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import ExitStack
+from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any, Final
 
@@ -35,17 +37,21 @@ from flowtrack.adapters.http.api.taking import Taken
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.families import FAMILIES
 from flowtrack.audit.family import ROWS_MAX, About, Answer, PagedQuestion, Question
+from flowtrack.audit.lineage import Lineage, Telling, Vocabulary
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.row_forms import CsvRows, ParquetRows, RowWriter, columns_of
 from flowtrack.audit.streams import FlowRows, Stream, StreamForm, Streams
 
-_MEDIA: Final = {
-    StreamForm.NDJSON: "application/x-ndjson",
+_MEDIA: Final[dict[StrEnum, str]] = {
+    **dict.fromkeys((StreamForm.NDJSON, *Vocabulary), "application/x-ndjson"),
     StreamForm.CSV: "text/csv; charset=utf-8",
     StreamForm.PARQUET: "application/vnd.apache.parquet",
 }
+_ENDING: Final[dict[StrEnum, str]] = {Vocabulary.OPENLINEAGE: "openlineage.ndjson", Vocabulary.PROV: "prov.ndjson"}
 _PAGES: Final = frozenset({"limit", "after"})
-_FORM: Final = (StreamForm, Field(default=StreamForm.NDJSON, description="How rows are written."))
+_PIECE_CHARACTERS: Final = 1 << 18
+_FORM: Final = {"format": (StreamForm, Field(default=StreamForm.NDJSON, description="How rows are written."))}
+_TERMS: Final = {"vocabulary": (Vocabulary, Field(default=Vocabulary.OPENLINEAGE, description="In whose terms."))}
 _WHOLE: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Rows; NDJSON and CSV end with a line that counts them.",
@@ -74,16 +80,17 @@ class Exports:
         self._stall_s = stall_s
 
     def add(self, router: APIRouter) -> None:
-        """Add a route for the rows in bulk, and one for each family."""
+        """Add a route for the rows in bulk and for lineage, and one for each family."""
         if self._streams is not None:
-            self._add(router, FlowRows, self._bulk(self._streams))
+            self._add(router, FlowRows, self._bulk(self._streams), _FORM)
+            self._add(router, Lineage, self._lineage(self._streams), _TERMS)
         for family in FAMILIES.values():
-            self._add(router, family, self._pages)
+            self._add(router, family, self._pages, _FORM)
 
-    def _add(self, router: APIRouter, family: type[Question[Any]], giving: Giving) -> None:
+    def _add(self, router: APIRouter, family: type[Question[Any]], giving: Giving, form: Mapping[str, Any]) -> None:
         router.add_api_route(
             f"/{family.family}/export",
-            self._exporting(family, giving),
+            self._exporting(family, giving, form),
             methods=["GET"],
             response_class=Response,
             responses={**REFUSALS, **_WHOLE},
@@ -93,14 +100,16 @@ class Exports:
             description=_DOCUMENTED.format(", ".join(sorted(family.roles))),
         )
 
-    def _exporting(self, family: type[Question[Any]], giving: Giving) -> Callable[..., Any]:
+    def _exporting(self, family: type[Question[Any]], giving: Giving, forms: Mapping[str, Any]) -> Callable[..., Any]:
+        (parameter,) = forms
+
         async def export(request: Request, asked: BaseModel, account: Account, why: str | None = None) -> Response:
             self._rate.count(account.key)
             question = question_in(family, asked)
-            form = StreamForm(asked.__getattribute__("format"))
+            form: StrEnum = getattr(asked, parameter)
             asker = account.asker(question, purpose(asked, why))
             headers = {
-                "content-disposition": f'attachment; filename="{family.family}.{form}"',
+                "content-disposition": f'attachment; filename="{family.family}.{_ENDING.get(form, form)}"',
                 "cache-control": "private, no-store",
             }
             if asks_for_head(request):  # takes no place, and begins nothing
@@ -110,7 +119,7 @@ class Exports:
 
         export.__annotations__ |= {
             "request": Request,
-            "asked": Annotated[parameters_of(family, leave_out=_PAGES, more={"format": _FORM}), Query()],
+            "asked": Annotated[parameters_of(family, leave_out=_PAGES, more=forms), Query()],
             "account": Annotated[Account, Depends(self._current)],
             "why": Annotated[str | None, Header(alias=PURPOSE_HEADER, description=WHY)],
             "return": Response,
@@ -158,8 +167,55 @@ class Exports:
 
         return giving
 
+    def _lineage(self, streams: Streams) -> Giving:
+        async def giving(question: Lineage, vocabulary: Vocabulary, asker: Asker) -> AsyncGenerator[bytes, None]:
+            telling, stack = Telling(question, vocabulary), ExitStack()
+            stack.enter_context(self._desk.exporting())
+            try:
+                await run_in_threadpool(partial(streams.lineage_begins, question, vocabulary, asker=asker))
+                lines = await self._told(telling, asker)
+            except BaseException:
+                stack.close()
+                raise
+            return self._telling(stack, telling, asker, lines)
 
-Giving = Callable[[Any, StreamForm, Asker], Any]
+        return giving
+
+    async def _told(self, telling: Telling, asker: Asker) -> Iterator[str]:
+        """Ask what comes next, in the place of one question."""
+        if telling.question is None:
+            return iter(())
+        return telling.take(await self._desk.ask(telling.question, asker))
+
+    async def _telling(
+        self, stack: ExitStack, telling: Telling, asker: Asker, lines: Iterator[str]
+    ) -> AsyncGenerator[bytes, None]:
+        digest, count = sha256(), 0
+        with stack:
+            while True:
+                while piece := await run_in_threadpool(_piece_of, lines):
+                    digest.update(piece)
+                    count += piece.count(b"\n")
+                    yield piece
+                if telling.question is None:
+                    break
+                lines = await self._told(telling, asker)
+            if telling.about is not None:
+                yield end_of(StreamForm.NDJSON, telling.about, count, digest.hexdigest())
+
+
+def _piece_of(lines: Iterator[str]) -> bytes:
+    """Give the next lines as bytes, a few hundred kilobytes at a time; nothing behind the last."""
+    taken, size = [], 0
+    for line in lines:
+        taken.append(line + "\n")
+        size += len(line)
+        if size > _PIECE_CHARACTERS:
+            break
+    return "".join(taken).encode()
+
+
+Giving = Callable[[Any, Any, Asker], Any]
 """Begins an export, and gives its pieces."""
 
 
