@@ -34,6 +34,8 @@ class Times(NamedTuple):
     """The whole days of it, by day."""
     ends: str
     """The rest of it; empty where whole days are all."""
+    touched: str
+    """All days that any of it is on, by day: more than what is asked, where it begins or ends within a day."""
     parameters: dict[str, int | str]
     signed: tuple[tuple[str, str], ...]
     """`+` or `-` with a condition each, for sums of signs: the day of `known_at` counts whole, and what was recorded on
@@ -57,16 +59,18 @@ def times_of(question: Period | TwoTimes) -> Times:
     bounds = {"since": since, "until": until, "known": known}
     given = {name: instant_us(moment) for name, moment in bounds.items() if moment is not None}
     exact = " AND ".join(_EXACT[name] for name in given) or _ALWAYS
-    days, ends, parameters = {}, {}, dict[str, int | str](given)
+    days, ends, touched, parameters = {}, {}, [], dict[str, int | str](given)
     for name, column, sign in _bounds(given):
         day, within = divmod(given[name], DAY_US)
         parameters[f"{name}_day"] = (_EPOCH + timedelta(days=day)).isoformat()
         parameter = f"{{{name}_day:Date}}"
         days[name] = f"{column} {sign}{'' if within or sign == '<' else '='} {parameter}"
+        touched.append(f"{column} {sign}{'=' if within or sign == '>' else ''} {parameter}")
         if within:
             ends[name] = f"{column} = {parameter}"
     rest = f"({' OR '.join(ends.values())}) AND {exact}" if ends else ""
-    return Times(exact, " AND ".join(days.values()) or _ALWAYS, rest, parameters, _signed(exact, days, ends))
+    whole, around = (" AND ".join(each) or _ALWAYS for each in (days.values(), touched))
+    return Times(exact, whole, rest, around, parameters, _signed(exact, days, ends))
 
 
 def _signed(exact: str, days: dict[str, str], ends: dict[str, str]) -> tuple[tuple[str, str], ...]:

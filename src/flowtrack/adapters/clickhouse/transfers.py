@@ -1,10 +1,11 @@
-"""Transfers abroad from the database."""
+"""Transfers abroad from the database: shares alone are read, and of few of them it is added up what stands."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Final
 
+from flowtrack.adapters.clickhouse.recorded import where_recorded
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import filters_of
 from flowtrack.adapters.clickhouse.times import times_of
@@ -22,9 +23,15 @@ from flowtrack.audit.transfers import (
 from flowtrack.domain.instants import from_us, instant_us
 
 _FILTERS: Final = {"recipient": "recipient", "category": "category", "service": "service"}
-_ABROAD: Final = """kind = 'share' AND (location != '' AND NOT has({home_is:Array(String)}, location)
+_SHARES: Final = "kind = 'share'"
+_ABROAD: Final = """(location != '' AND NOT has({home_is:Array(String)}, location)
                         OR has({abroad:Array(String)}, recipient))"""
-_ROWS: Final = """
+# Of hardly any share something was ever taken back; only of these it is added up what stands.
+_AMENDED: Final = """
+cityHash64(subject, happened_at) IN (SELECT cityHash64(subject, happened_at) FROM flows WHERE {where} AND sign < 0)"""
+_SHARED: Final = """subject, recipient, location, category, purpose, basis, service, verdict,
+           toUnixTimestamp64Micro(happened_at) AS at_us"""
+_ROWS: Final = f"""
 SELECT recipient, location, category, arraySort(groupUniqArray(purpose)) AS purposes,
        arraySort(groupUniqArray(basis)) AS bases, arraySort(groupUniqArray(service)) AS services,
        sum(stands) AS all_flows, sumIf(stands, verdict = 'deny') AS denied,
@@ -32,12 +39,12 @@ SELECT recipient, location, category, arraySort(groupUniqArray(purpose)) AS purp
        min(at_us) AS first_us, max(at_us) AS last_us
 FROM
 (
-    SELECT subject, recipient, location, category, purpose, basis, service, verdict,
-           toUnixTimestamp64Micro(happened_at) AS at_us, sum(sign) AS stands
-    FROM flows WHERE {where} AND {when}
+    SELECT {_SHARED}, toInt64(1) AS stands FROM flows WHERE {{where}} AND sign = 1 AND NOT {_AMENDED}
+    UNION ALL
+    SELECT {_SHARED}, sum(sign) AS stands FROM flows WHERE {{where}} AND {_AMENDED}
     GROUP BY subject, recipient, location, category, purpose, basis, service, verdict, at_us HAVING stands > 0
 )
-GROUP BY recipient, location, category"""
+GROUP BY recipient, location, category SETTINGS max_threads = 2"""  # noqa: S608 - fixed texts
 _REGISTRIES: Final = """
 SELECT body FROM
 (
@@ -56,13 +63,13 @@ def transfers(store: Store, question: Transfers, about: About) -> TransfersAnswe
         QuestionError: the cursor is not right.
         StoreError: the database cannot answer.
     """
-    times = times_of(question)
     geography = geography_of(_registries(store, question.known_at), question.home)
-    where, filters = filters_of(question, _FILTERS, _ABROAD)
+    filters = filters_of(question, _FILTERS, _SHARES)
+    times = where_recorded(store, times_of(question), filters)
     found = store.named(
-        _ROWS.replace("{where}", where).replace("{when}", times.exact),
+        _ROWS.replace("{where}", f"{filters.where} AND {times.exact} AND {_ABROAD}"),
         **times.parameters,
-        **filters,
+        **filters.parameters,
         home_is=geography.home,
         abroad=geography.abroad,
     )

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from flowtrack.adapters.clickhouse.judged import UNJUDGED, judgements_of
+from flowtrack.adapters.clickhouse.recorded import KNOWN_WITHIN, Day, days_of, known_within
 from flowtrack.adapters.clickhouse.store import Store
-from flowtrack.adapters.clickhouse.sums import added, filters_of
+from flowtrack.adapters.clickhouse.sums import Filters, filters_of
 from flowtrack.adapters.clickhouse.times import times_of
 from flowtrack.audit.cursors import FLOW, Key, cursor_of, key_of
 from flowtrack.audit.family import About
 from flowtrack.audit.violations import Violation, Violations, ViolationsAnswer
 from flowtrack.domain.instants import DAY_US, from_us
 
-_SECOND_US: Final = 1_000_000
-_DAY: Final = ("toDate(happened_at) AS day", "toDate(recorded_at) AS known_on")
 # The newest first; the key names one row of those that stand.
 _ROWS: Final = """
 SELECT toUnixTimestamp64Micro(happened_at) AS happened_us, epoch, source_partition, source_offset, category, revision,
@@ -33,14 +32,7 @@ _NOT_PASSED: Final = "verdict IN ('deny', 'indeterminate')"
 _COLUMNS: Final = {"service": "service", "recipient": "recipient", "category": "category"}
 _OF_CLAUSE: Final = """
 (pack, toUInt64(situation)) IN (SELECT pack, situation FROM judgements WHERE has(clauses, {clause:String}))"""
-_DAYS: Final = """
-SELECT toUnixTimestamp(toDateTime(day, 'UTC')) AS day_s, sum(flows),
-       toUnixTimestamp(toDateTime(min(known_on), 'UTC')), toUnixTimestamp(toDateTime(max(known_on), 'UTC'))
-FROM ({added}) GROUP BY day ORDER BY day DESC"""
-# When rows of those days were recorded is known as well, and parts lie by it: of other parts nothing is read.
-_WITHIN: Final = """ AND happened_at >= fromUnixTimestamp64Micro({floor:Int64}, 'UTC')
-AND recorded_at >= fromUnixTimestamp64Micro({known_from:Int64}, 'UTC')
-AND recorded_at < fromUnixTimestamp64Micro({known_to:Int64}, 'UTC')"""
+_SINCE: Final = " AND happened_at >= fromUnixTimestamp64Micro({floor:Int64}, 'UTC')"
 _BEHIND: Final = """
 happened_at <= fromUnixTimestamp64Micro({k0:Int64}, 'UTC') AND
 (toUnixTimestamp64Micro(happened_at), epoch, source_partition, source_offset, category, revision) <
@@ -58,13 +50,13 @@ def violations(store: Store, question: Violations, about: About) -> ViolationsAn
     times, key = times_of(question), key_of(question, FLOW)
     also = _NOT_PASSED if question.clause is None else f"{_NOT_PASSED} AND {_OF_CLAUSE}"
     filters = filters_of(question, _COLUMNS, also)
-    parameters = {**times.parameters, **filters.parameters, "clause": question.clause or ""}
+    parameters = {**filters.parameters, "clause": question.clause or ""}
     behind = {} if key is None else {f"k{place}": part for place, part in enumerate(key)}
-    days = store.rows(_DAYS.replace("{added}", added(_DAY, times, filters.where)), **parameters)
+    days = days_of(store, times, Filters(filters.where, parameters))
     within = _within(days, key, question.limit + 1)
-    statement = _ROWS.replace("{where}", filters.where).replace("{when}", times.exact + _WITHIN)
+    statement = _ROWS.replace("{where}", filters.where).replace("{when}", times.exact + _SINCE + KNOWN_WITHIN)
     statement = statement.replace("{behind}", _BEHIND if behind else "1")
-    found = store.named(statement, **parameters, **behind, **within, rows=question.limit + 1)
+    found = store.named(statement, **times.parameters, **parameters, **behind, **within, rows=question.limit + 1)
     given = found[: question.limit]
     judged = judgements_of(store, ((row["its_pack"], row["its_situation"]) for row in given))
     if len(found) > len(given):
@@ -73,31 +65,24 @@ def violations(store: Store, question: Violations, about: About) -> ViolationsAn
     return ViolationsAnswer(about=about.judged_by([row.pack for row in rows], []), rows=rows)
 
 
-def _within(days: Sequence[Sequence[int]], key: Key | None, rows: int) -> dict[str, int]:
+def _within(days: Sequence[Day], key: Key | None, rows: int) -> dict[str, int]:
     """The day at which a page ends at the latest, and between which days its rows were recorded: none is read beyond.
 
     Args:
-        days: begin of each, violations of it, and the first and the last day on which any was recorded; instants in
-            seconds, the newest day first.
+        days: those that have violations, the newest first.
         key: behind which the page begins; of its own day it is not known how many come before it.
         rows: of the page.
     """
-    floor_s, known = 0, (0, 0)
-    for day_s, flows, first_s, last_s in days:
-        begins_us = day_s * _SECOND_US
-        if key is not None and begins_us > int(key[0]):
+    read: list[Day] = []
+    for day in days:
+        if key is not None and day.begins_us > int(key[0]):
             continue
-        floor_s = day_s
-        known = (first_s, last_s) if known == (0, 0) else (min(known[0], first_s), max(known[1], last_s))
-        if key is None or begins_us + DAY_US <= int(key[0]):
-            rows -= flows
+        read.append(day)
+        if key is None or day.begins_us + DAY_US <= int(key[0]):
+            rows -= day.flows
         if rows <= 0:
             break
-    return {
-        "floor": floor_s * _SECOND_US,
-        "known_from": known[0] * _SECOND_US,
-        "known_to": known[1] * _SECOND_US + DAY_US,
-    }
+    return {"floor": read[-1].begins_us if read else 0, **known_within(read)}
 
 
 def _violation(row: dict[str, Any], judgement: dict[str, Any]) -> Violation:
