@@ -326,6 +326,9 @@ def test_a_name_never_seen_gets_a_hint(ledger: ClickHouseLedger, expected: Memor
         assert len(answer.about.hints) == len(hints)
         for part, said in zip(hints, answer.about.hints, strict=True):
             assert part in said
+        assert len(answer.about.meant) == len(hints)
+        near = [each for names in answer.about.meant.values() for each in names]
+        assert all(each in answer.about.hints[0] for each in near)
 
 
 def test_a_home_never_seen_gets_a_hint_though_there_are_rows(ledger: ClickHouseLedger, expected: MemoryLedger) -> None:

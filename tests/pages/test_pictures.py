@@ -184,6 +184,17 @@ def test_a_graph_goes_from_left_to_right(pairs: list[tuple[int, int]]) -> None:
     assert len(corners) == len(names)
 
 
+def test_kinds_of_places_are_told_without_colours() -> None:
+    """Services, datasets and parties differ in their corners, and the legend names those that are drawn."""
+    nodes = [GraphNode("a", "shop", "service"), GraphNode("b", "orders", "dataset"), GraphNode("c", "acme", "party")]
+    edges = [Edge("a", "b", "x", "permit"), Edge("a", "c", "x", "permit")]
+    words = {"service": "Service", "dataset": "Dataset", "party": "Party", "subject": "Subject"}
+    svg = graph("title", ["from", "to", "what", "verdict", "how"], nodes, edges, kinds=words).svg
+    boxes = re.findall(r'<rect[^>]*height="34"[^>]*rx="([\d.]+)"', svg)
+    assert len(set(boxes)) == len(nodes)
+    assert [f">{text}<" in svg for text in words.values()] == [True, True, True, False]
+
+
 @given(texts)
 def test_no_text_becomes_markup(text: str) -> None:
     """A name may hold anything: the drawing has the same elements as with any other name."""

@@ -55,6 +55,8 @@ class About(Contract):
     versions: Versions = Versions()
     hints: list[str] = []
     """Names in the question that were never seen, and what may have been meant; in answers without rows."""
+    meant: dict[str, list[str]] = {}
+    """The same for programs: fields whose names were never seen, and names close to them, the closest first."""
 
     def judged_by(self, packs: Sequence[str], registries: Sequence[str]) -> About:
         """Say the versions that the rows were judged by."""

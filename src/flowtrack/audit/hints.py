@@ -5,10 +5,10 @@ An unknown name is no error: a party may be asked for that never received anythi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -65,7 +65,10 @@ def closest(name: str, known: Iterable[str]) -> list[str]:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Ask whether a known name was meant; empty where none is close."""
-    found = closest(name, known)
+    return _asked(closest(name, known))
+
+
+def _asked(found: Sequence[str]) -> str:
     return f"did you mean {' or '.join(f'`{each}`' for each in found)}?" if found else ""
 
 
@@ -83,11 +86,11 @@ def with_hints(answer: A, question: Question[A], known: Known, role: Role) -> A:
         for field, named, name in _named_by(question)
         if (not answer.rows or named == _ADDING) and role in SEEN_BY.get(named, EVERYBODY)
     ]
-    hints = list(_unseen(names, question.whom, known))
+    found = list(_unseen(names, question.whom, known))
     if not answer.rows:
-        hints += _no_words(question)
-    about = answer.about.model_copy(update={"hints": hints})
-    return answer.model_copy(update={"about": about}) if hints else answer
+        found += _no_words(question)
+    told = {"hints": [each.text for each in found], "meant": {each.field: each.meant for each in found}}
+    return answer.model_copy(update={"about": answer.about.model_copy(update=told)}) if found else answer
 
 
 def registered(bodies: Iterable[str]) -> dict[str, set[str]]:
@@ -108,29 +111,36 @@ def registered(bodies: Iterable[str]) -> dict[str, set[str]]:
     return names
 
 
+class _Hint(NamedTuple):
+    field: str
+    meant: list[str]
+    text: str
+
+
 def _entries(said: Iterable[E | list[E]]) -> Iterator[E]:
     for each in said:
         yield from each if isinstance(each, list) else [each]
 
 
-def _unseen(names: Iterable[tuple[str, str, str]], whom: str | None, known: Known) -> Iterator[str]:
+def _unseen(names: Iterable[tuple[str, str, str]], whom: str | None, known: Known) -> Iterator[_Hint]:
     for field, named, name in names:
         under, declared = named == "category", _declared(named)
         if _among(name, declared, under=under):
             continue  # declared: the ledger need not be asked
         seen = {*known(named, whom), *declared}
         if not _among(name, seen, under=under):
-            meant = did_you_mean(name, seen)
+            meant = closest(name, seen)
             never = "never seen of this subject" if named == _OF_SUBJECT else "never seen"
-            yield f"what `{field}` names was {never}{f': {meant}' if meant else ''}"
+            yield _Hint(field, meant, f"what `{field}` names was {never}{f': {_asked(meant)}' if meant else ''}")
 
 
-def _no_words(question: Question[A]) -> Iterator[str]:
+def _no_words(question: Question[A]) -> Iterator[_Hint]:
     for field, words in _WORDS.items():
         for name in _names_in(getattr(question, field, None)):
             if name not in words:
-                meant = did_you_mean(name, words) or f"it is one of {', '.join(sorted(words))}"
-                yield f"there is no such `{field}`: {meant}"
+                meant = closest(name, words)
+                text = _asked(meant) or f"it is one of {', '.join(sorted(words))}"
+                yield _Hint(field, meant or sorted(words), f"there is no such `{field}`: {text}")
 
 
 def _named_by(question: Question[A]) -> Iterator[tuple[str, str, str]]:

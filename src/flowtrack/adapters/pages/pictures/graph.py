@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from flowtrack.adapters.pages.pictures.legend import Key, legend, line
+from flowtrack.adapters.pages.pictures.legend import Key, box, legend, line
 from flowtrack.adapters.pages.pictures.svg import (
     Cell,
     Picture,
@@ -24,6 +24,9 @@ _NODE_WIDTH_MAX = 170.0
 _LAYERS_MAX_WIDE = 5  # more make the picture wider than a page; it then scales down
 _SWEEPS = 4
 _DASHES = "6 5"
+_CORNER_PX = 6.0
+_CORNERS_PX = {"dataset": 0.0, "party": _NODE_PX / 2}
+"""Of some kinds of nodes, so that they are told from the others without colours too."""
 _LEGEND_PX = 480.0  # room for one entry beside another below a narrow graph
 
 
@@ -74,6 +77,7 @@ def graph(
     *,
     inferred: str = "",
     tones: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str] | None = None,
     name: str = "graph",
 ) -> Picture:
     """Draw nodes in layers.
@@ -85,6 +89,7 @@ def graph(
         edges: between ids of nodes; circles may be among them.
         inferred: what people read beside an edge that nobody declared.
         tones: what people read for each tone.
+        kinds: what people read for each class of nodes.
         name: unique on its page.
     """
     laid = layout([node.id for node in nodes], [(edge.source, edge.target) for edge in edges])
@@ -106,7 +111,13 @@ def graph(
     ]
     told = f"{title}: {len(nodes)} ○, {len(edges)} →"
     used = {edge.tone for edge in edges}
-    keys = [Key(line(f"edge line-{tone}"), text) for tone, text in words.items() if tone in used]
+    there = {node.css for node in nodes}
+    boxes = [
+        Key(box(f"box node-{css}", corner_px=_corner_px(css)), text)
+        for css, text in (kinds or {}).items()
+        if css in there
+    ]
+    keys = boxes + [Key(line(f"edge line-{tone}"), text) for tone, text in words.items() if tone in used]
     if inferred and any(edge.inferred for edge in edges):
         keys.append(Key(line("edge", dashes=_DASHES), inferred))
     width = max(laid.width, _LEGEND_PX)
@@ -203,7 +214,7 @@ def _ordered(
 
 
 def _node(node: Node, place: Place) -> str:
-    at = {"x": place.x, "y": place.y, "width": place.width, "height": _NODE_PX, "rx": 6}
+    at = {"x": place.x, "y": place.y, "width": place.width, "height": _NODE_PX, "rx": _corner_px(node.css)}
     parts = [
         element("rect", {**at, "class": f"box node-{node.css}"}, element("title", {}, escaped(node.text))),
         label(
@@ -215,6 +226,10 @@ def _node(node: Node, place: Place) -> str:
         ),
     ]
     return linked(node.href, *parts, name=node.text)
+
+
+def _corner_px(css: str) -> float:
+    return _CORNERS_PX.get(css, _CORNER_PX)
 
 
 def _edge(edge: Edge, laid: Layout, said: str) -> str:

@@ -77,6 +77,16 @@ def shape(path: str) -> Draw:
     return draw
 
 
+def box(css: str, *, corner_px: float) -> Draw:
+    """A sample of a place: its border, and how round its corners are."""
+
+    def draw(x: float, middle: float, _name: str) -> str:
+        at: dict[str, Attribute] = {"x": x, "y": middle - _TALL_PX / 2, "width": _SWATCH_PX, "height": _TALL_PX}
+        return element("rect", {**at, "rx": min(corner_px, _TALL_PX / 2), "class": css})
+
+    return draw
+
+
 def line(css: str, *, dashes: str | None = None) -> Draw:
     """A sample of a line."""
 

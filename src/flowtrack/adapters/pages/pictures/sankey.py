@@ -25,8 +25,8 @@ from flowtrack.adapters.pages.pictures.svg import (
 WIDTH = 960.0
 _TOP, _BOTTOM, _NODE_PX, _GAP_PX = 30.0, 10.0, 14.0, 18.0
 _ROW_PX = 40.0
-_LABEL_PX = 170.0
-_EDGE_PX = 150.0
+_LABEL_PX = 230.0
+_EDGE_PX = 205.0
 """Beside the first and the last column, for their names."""
 
 Href = Callable[[int, str], str]
@@ -196,7 +196,7 @@ def _x(column: int, columns: int) -> float:
 
 def _heading(text: str, column: int, columns: int) -> str:
     anchor, x = _anchor(column, columns)
-    return label(text, x, 16, anchor=anchor, css="t strong", room_px=_LABEL_PX if 0 < column < columns - 1 else 140)
+    return label(text, x, 16, anchor=anchor, css="t strong", room_px=_room(column, columns))
 
 
 def _anchor(column: int, columns: int) -> tuple[str, float]:
@@ -206,12 +206,16 @@ def _anchor(column: int, columns: int) -> tuple[str, float]:
     return "start", x + _NODE_PX + 6
 
 
+def _room(column: int, columns: int) -> float:
+    return _LABEL_PX if 0 < column < columns - 1 else _EDGE_PX - 12
+
+
 def _node(node: Node, columns: int, href: Href) -> str:
     anchor, x = _anchor(node.column, columns)
     at: dict[str, Attribute] = {"x": node.x, "y": node.y, "width": _NODE_PX, "height": node.height, "class": "node"}
-    room = _LABEL_PX if 0 < node.column < columns - 1 else 138
-    said = f"{node.name} {number(node.value)}"
-    count = f" {number(node.value)}"
+    room = _room(node.column, columns)
+    said = f"{node.name}: {number(node.value)}"
+    count = f": {number(node.value)}"
     shown = fitted(node.name, room - width_px(count)) + count
     parts = [
         element("rect", at, element("title", {}, escaped(said))),

@@ -9,8 +9,10 @@ from fastapi.responses import Response
 
 from flowtrack.adapters.pages.pictures.sankey import Flow, sankey
 from flowtrack.adapters.pages.pictures.svg import Picture
-from flowtrack.adapters.pages.site.visit import Visit
+from flowtrack.adapters.pages.site.visit import Visit, address
 from flowtrack.audit.blast import HOPS_MAX, Blast, BlastAnswer, Withdrawal
+from flowtrack.audit.consent_proof import ConsentProof
+from flowtrack.audit.exposed import ExposedSubjects
 
 _STARTS: Final = ("dataset", "service", "party")
 
@@ -20,7 +22,8 @@ async def blast(visit: Visit) -> Response:
     if not {"start", "name"} <= set(visit.said):
         return visit.show("blast.html", answer=None, starts=_STARTS, hops_max=HOPS_MAX)
     answer = await visit.ask(visit.question(Blast, "start", "name", "hops_max"))
-    return visit.show("blast.html", answer=answer, starts=_STARTS, hops_max=HOPS_MAX, drawn=_drawn(visit, answer))
+    drawn, listed = _drawn(visit, answer), _listed(visit, answer)
+    return visit.show("blast.html", answer=answer, starts=_STARTS, hops_max=HOPS_MAX, drawn=drawn, listed=listed)
 
 
 async def withdrawal(visit: Visit) -> Response:
@@ -28,7 +31,20 @@ async def withdrawal(visit: Visit) -> Response:
     if not {"subject", "record"} <= set(visit.said):
         return visit.show("withdrawal.html", answer=None)
     answer = await visit.ask(visit.question(Withdrawal, "subject", "record"))
-    return visit.show("withdrawal.html", answer=answer)
+    known = bool(answer.rows) or answer.ended_at is not None
+    if not known:
+        known = bool((await visit.ask(visit.question(ConsentProof, "subject", "record"))).rows)
+    return visit.show("withdrawal.html", answer=answer, known=known)
+
+
+def _listed(visit: Visit, answer: BlastAnswer) -> str:
+    """Give the address of the list of the subjects affected, for those who may see it and said what for."""
+    if not visit.may_list(ExposedSubjects):
+        return ""
+    asked = answer.about.question
+    said = {name: asked.get(name) for name in ("start", "name", "until", "known_at", "as_of", "categories")}
+    told = {name: text for name, text in said.items() if text and name in ExposedSubjects.model_fields}
+    return address("v1/exposed-subjects/export", {**told, "format": "csv", "why": visit.purpose_before})
 
 
 def _drawn(visit: Visit, answer: BlastAnswer) -> Picture:

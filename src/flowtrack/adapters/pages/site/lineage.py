@@ -32,6 +32,7 @@ def lineage_drawn(visit: Visit, title: str, edges: Sequence[Flow], *, name: str 
         [_edge(edge) for edge in kept],
         inferred=words("lineage.inferred"),
         tones=tones,
+        kinds={kind.value: words(f"lineage.kind_{kind.value}") for kind in NodeKind},
         name=name,
     )
     rows = [

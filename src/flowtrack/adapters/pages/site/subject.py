@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -139,7 +139,10 @@ def _spans(visit: Visit, consents: Sequence[TrailConsent], since: datetime | Non
     for each in consents:
         records[each.record].append(each)
     spans = []
-    for states in records.values():
+    kinds = Counter(states[0].kind for states in records.values())
+    for record, states in records.items():
+        kind = words.code("record_kind", states[0].kind)
+        line = kind if kinds[states[0].kind] == 1 else f"{kind}: {record}"  # one hides another on the same line
         for now, after in zip(states, [*states[1:], None], strict=True):
             ends = [at for at in (now.expires, after.valid_from if after else None) if at is not None]
             until = min(ends, default=None)
@@ -147,6 +150,6 @@ def _spans(visit: Visit, consents: Sequence[TrailConsent], since: datetime | Non
             if until is not None and until <= begins:
                 continue
             tone = "permit" if now.state in _HOLDS else "not_applicable"
-            text = f"{words.code('record_kind', now.kind)}: {words.code('record_state', now.state)} ({now.record})"
-            spans.append(Span(begins, until, words.code("record_kind", now.kind), tone, text))
+            text = f"{kind}: {words.code('record_state', now.state)} ({now.record})"
+            spans.append(Span(begins, until, line, tone, text))
     return spans

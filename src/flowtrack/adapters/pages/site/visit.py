@@ -56,6 +56,20 @@ PAGE_HEADERS: Final = {
     "referrer-policy": "same-origin",
 }
 _DIGITS_MAX: Final = 9
+_WHOLE: Final = frozenset({"lang", "after", "first", "last", "picture", "form"})
+"""Of an address, what keeps nothing out of a view."""
+_BOUND: Final = {
+    "subject": ("subject",),
+    "recipient": ("recipient",),
+    "service": ("service",),
+    "blast": ("start", "name"),
+    "withdrawal": ("subject", "record"),
+    "alerts": ("identity",),
+    "clause": ("clause", "pack"),
+    "policy": ("pack",),
+    "what-if": ("pack",),
+}
+"""What a view is about, by page: without it there is none."""
 _instant: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
 
 
@@ -184,6 +198,17 @@ class Visit:
     def plain(self) -> str:
         """The address of this page without any state but the language."""
         return address(self.page, {"lang": self.said.get("lang")})
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether the address keeps something out: a filter, a period, or what was known then."""
+        return bool(set(self.said) - _WHOLE - set(_BOUND.get(self.page, ())))
+
+    @property
+    def widened(self) -> str:
+        """The address of this page without what keeps something out."""
+        kept = {"lang", *_BOUND.get(self.page, ())}
+        return address(self.page, {name: text for name, text in self.said.items() if name in kept})
 
     def export(self, answer: Answer, form: str) -> str:
         """Give the address of all rows of an answer's question as a file, as known at the same instant.

@@ -1,0 +1,97 @@
+"""What a view says of itself: why it is empty, what is left out, what was meant, and what else there is."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from html import unescape
+
+import pytest
+from fastapi import Request
+
+from flowtrack.adapters.pages import rendering
+from flowtrack.adapters.pages.rendering import Language
+from flowtrack.adapters.pages.site import places
+from flowtrack.adapters.pages.site.subject import drawn
+from flowtrack.adapters.pages.site.visit import Visit
+from flowtrack.audit.trail import TrailConsent
+from tests.pages.conftest import Site
+from tests.pages.test_site import SUBJECT
+
+
+def test_a_record_that_is_not_known_is_told_from_one_that_has_not_ended(site: Site) -> None:
+    """A consent record that nobody ever heard of is called unknown, and not one that still stands."""
+    site.client.post("/purpose", data={"subject": SUBJECT, "why": "case 7", "then": "/what-if"})
+    unknown = site.get("/withdrawal", subject=SUBJECT, record="r-nowhere", lang="en").text
+    assert "No such record of this subject is known." in unknown
+    assert "No such record" not in site.get("/withdrawal", subject=SUBJECT, record="r-1", lang="en").text
+
+
+@pytest.mark.parametrize(("language", "said"), [("ko", "기록된 적이 없습니다"), ("en", "was never seen")])
+def test_a_name_never_seen_links_to_those_that_may_have_been_meant(site: Site, language: str, said: str) -> None:
+    """In the language of the page, and with the whole view: the link shows what the right name would have shown."""
+    for page, wrong in (("/recipient", {"recipient": "acne"}), ("/blast", {"start": "party", "name": "acne"})):
+        text = site.get(page, lang=language, since="2026-03-01", **wrong).text
+        assert said in text
+        found = re.search(r'href="([^"]+)">acme</a>', text)
+        assert found
+        assert "since=2026-03-01" in found[1]
+        assert said not in site.get(unescape(found[1])).text
+
+
+def test_an_empty_view_says_what_may_keep_all_out_and_how_to_see_it(site: Site) -> None:
+    """What a period or a filter leaves empty says so, and leads to the view without them; what it is about stays."""
+    text = site.get("/recipient", recipient="acme", since="2020-01-01", until="2020-01-02", lang="en").text
+    assert 'href="/recipient?recipient=acme&amp;lang=en">Look without them' in text
+    empty = site.get("/", since="2020-01-01", until="2020-01-02", lang="en").text
+    assert "may keep it out" in empty
+    assert "<svg" not in empty
+    assert "<thead>" not in empty
+    site.client.post("/purpose", data={"subject": SUBJECT, "why": "case 7", "then": "/what-if"})
+    then = site.get("/subject", subject=SUBJECT, known_at="2020-01-01", lang="en").text
+    assert "at these times, nothing is known of this pseudonym" in then
+
+
+def test_a_page_of_many_says_that_its_picture_is_of_this_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rows are left out, the numbers in the picture are not those of the whole answer, and it says so."""
+    assert "Picture and table are of this page" not in site.get("/recipient", lang="en").text
+    monkeypatch.setattr(places, "_ROWS", 1)
+    assert "Picture and table are of this page" in site.get("/recipient", lang="en").text
+
+
+def test_those_affected_by_a_breach_are_listed_for_who_may_see_them(site: Site) -> None:
+    """The blast radius links to the list of subjects, with the purpose that was said; without one it does not."""
+    found = re.search(
+        r'href="(/v1/exposed-subjects/export[^"]+)"', site.get("/blast", start="service", name="shop").text
+    )
+    assert found
+    assert {"name=shop", "start=service", "format=csv", "why=case+1"} <= {*unescape(found[1]).split("?")[1].split("&")}
+    site.client.cookies.clear()
+    assert "exposed-subjects/export" not in site.get("/blast", start="service", name="shop").text
+
+
+def test_lists_cut_short_open_by_keyboard() -> None:
+    """The first few names stand there, the others behind a summary: none in a title that only a mouse finds."""
+    made = rendering.environment().from_string(
+        '{% from "site/pieces.html" import few %}{% call(each) few(t, names, 2) %}<b>{{ each }}</b>{% endcall %}'
+    )
+    text = made.render(t=rendering.words(Language.EN), names=["a", "b", "c", "d"])
+    assert re.findall("<b>(.)</b>", text) == ["a", "b", "c", "d"]
+    assert "<summary>+2" in text
+    assert "title=" not in text
+
+
+def test_records_of_one_kind_have_a_line_each() -> None:
+    """A consent that was withdrawn does not hide behind another that stands: each has its line in the timeline."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def state(record: str, said: str) -> TrailConsent:
+        begun = {"event_id": record, "valid_from": at, "recorded_at": at, "expires": None}
+        more = {"scope": None, "notice": None, "method": "", "country": ""}
+        return TrailConsent.model_validate({"record": record, "kind": "consent", "state": said, **begun, **more})
+
+    request = Request({"type": "http", "query_string": b"lang=en", "headers": [], "path": "/subject", "method": "GET"})
+    visit = Visit(request, "subject", None, None)  # type: ignore[arg-type]  # it asks nothing
+    both = drawn(visit, [], [state("one", "given"), state("two", "withdrawn")])
+    assert {str(row[2]) for row in both.rows} == {"consent: one", "consent: two"}
+    assert {str(row[2]) for row in drawn(visit, [], [state("one", "given")]).rows} == {"consent"}
