@@ -144,6 +144,13 @@ def test_questions_that_are_not_right_end_with_2(flowtrack: Commands, words: tup
     assert "secret" not in ran.err
 
 
+def test_a_report_that_is_spelt_nearly_right_gets_a_hint(flowtrack: Commands) -> None:
+    """Reports are commands that are made, too, and asked about alike."""
+    ran = flowtrack.run("report", "acces-request")
+    assert ran.status == 2
+    assert "Did you mean 'access-request'?" in ran.err
+
+
 @pytest.mark.usefixtures("ledger")
 @pytest.mark.parametrize(("typed", "meant"), [("violation", "'violations'"), ("orphan", "'orphans'")])
 def test_a_family_that_is_spelt_nearly_right_gets_a_hint(flowtrack: Commands, typed: str, meant: str) -> None:

@@ -84,3 +84,10 @@ def test_what_is_not_defined_is_said(records: list[Record]) -> None:
         rows = ledger.ask(asked(row), asker=ASKER).rows
         assert rows
         assert {(each.known, len(each.nearly)) for each in rows} == {(False, 0)}
+
+
+def test_an_event_that_is_not_there_is_told(expected: MemoryLedger) -> None:
+    """No rows of an unknown event must not read as an event without reasons."""
+    answer = expected.ask(Explanation(subject="0" * 32, event="nowhere"), asker=ASKER)
+    assert answer.rows == []
+    assert answer.about.hints == ["no such `event` stands on the subject's trail at these times"]

@@ -42,7 +42,11 @@ def expected() -> MemoryLedger:
     return ledger
 
 
-@pytest.mark.parametrize("filters", [{}, {"clause": "3.1"}, {"service": "nobody"}], ids=str)
+@pytest.mark.parametrize(
+    "filters",
+    [{}, {"clause": "3.1"}, {"service": "nobody"}, {"purpose": "service.provide", "verdict": "deny"}],
+    ids=str,
+)
 def test_violations_are_those_of_the_memory(both: Both, expected: MemoryLedger, filters: dict[str, Any]) -> None:
     """Every ledger gives the same violations, and says of itself the same."""
     written_day(both.store)

@@ -67,7 +67,7 @@ class Site:
 
     def get(self, path: str, **parameters: str) -> Shown:
         """Open a page."""
-        response = self.client.get(path, params=parameters)
+        response = self.client.get(path, params=parameters or None)  # none at all: `{}` takes those of the path away
         return Shown(response.status_code, response.text, dict(response.headers))
 
 

@@ -95,3 +95,28 @@ def test_records_of_one_kind_have_a_line_each() -> None:
     both = drawn(visit, [], [state("one", "given"), state("two", "withdrawn")])
     assert {str(row[2]) for row in both.rows} == {"consent: one", "consent: two"}
     assert {str(row[2]) for row in drawn(visit, [], [state("one", "given")]).rows} == {"consent"}
+
+
+def test_numbers_lead_to_what_they_count(site: Site) -> None:
+    """What was denied, and what could not be judged, lead to lists of those alone, with the filters of the view."""
+    text = site.get("/", lang="en", purpose="service.provide", since="2026-03-02").text
+    for verdict in ("deny", "indeterminate"):
+        found = re.search(rf'href="(/violations[^"]*verdict={verdict})"', text)
+        assert found
+        assert {"purpose=service.provide", "since=2026-03-02"} <= {*re.split(r"[?&;]", unescape(found[1]))}
+        rows = site.get(unescape(found[1])).text.count("/decision?")
+        assert rows == int(re.search(rf'verdict={verdict}">([0-9,]+)</a>', text)[1].replace(",", ""))  # type: ignore[index]
+
+
+@pytest.mark.parametrize("categories", [[], ["provided.phone"], ["provided.phone", "provided.name"]])
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_answers_whose_question_has_lists_can_be_exported(site: Site, form: str, categories: list[str]) -> None:
+    """The addresses under a page give its rows, also of a question with a list, be it empty."""
+    named = {"format": form, "family": "blast", "start": "service", "name": "shop", "categories": categories}
+    text = site.client.get("/export", params={**named, "known_at": "2026-12-01T00:00Z"})
+    assert text.status_code == 200
+    found = re.search(
+        rf'href="(/export[^"]+format={form}[^"]*)"', site.get("/blast", start="service", name="shop").text
+    )
+    assert found
+    assert site.get(unescape(found[1])).status_code == 200

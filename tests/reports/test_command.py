@@ -74,6 +74,13 @@ def test_options_that_are_not_right_are_named() -> None:
     assert ordered("ropa", {"since": "", "until": ""}).model_dump(exclude_none=True) == {}
 
 
+def test_an_order_that_is_not_whole_says_what_it_takes() -> None:
+    """Where no single option is wrong, what they need together is told."""
+    with pytest.raises(ConfigurationError) as error:
+        ordered("breach", {"service": "shop"})
+    assert "one place with the instant since when" in error.value.help
+
+
 def test_settings_are_the_terms_of_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without settings reports take the laws' numbers; each of them can be set."""
     assert ReportSettings().terms == Terms()

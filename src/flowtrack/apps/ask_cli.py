@@ -5,35 +5,23 @@ Light to import: families are loaded when one is asked for, the work is in `flow
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from flowtrack.apps.directory import DEFAULT
+from flowtrack.apps.made_commands import MadeCommands
 from flowtrack.apps.options import DataDir, Json
 
 
-class Families(TyperGroup):
-    """Commands written by hand, and those made of families; of one name the family's is taken."""
+class Families(MadeCommands):
+    """A command for each family, and those written by hand."""
 
-    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - whatever the context
-        """Give the names of all commands, in order."""
-        return sorted({*self.commands, *_made()})
-
-    def get_command(self, ctx: object, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - typer hides the type of its commands
-        """Give a command; None where there is none of this name."""
-        return _made().get(cmd_name) or self.commands.get(cmd_name)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - typer hides the types of its own
-        """Find the command that is meant; what is spelt nearly right is asked about, be it made of a family."""
-        written = self.commands
-        self.commands = {**written, **_made()}
-        try:
-            return super().resolve_command(ctx, args)
-        finally:
-            self.commands = written
+    def made(self) -> Mapping[str, Any]:
+        """Make a command of each family."""
+        return _made()
 
 
 @cache

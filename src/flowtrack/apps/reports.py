@@ -25,7 +25,7 @@ from flowtrack.apps.reports_settings import ReportSettings
 from flowtrack.apps.settings import read
 from flowtrack.audit.family import ROWS_MAX, PagedQuestion
 from flowtrack.audit.following import pages_of
-from flowtrack.audit.reports.ordering import Annex, Bench, Order
+from flowtrack.audit.reports.ordering import Annex, Bench, Order, faults_of
 from flowtrack.audit.reports.orders import ORDERS, order_of
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.row_forms import columns_of
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from flowtrack.audit.ledger import Ledger
     from flowtrack.audit.reports.frame import Report
 
+_FORMS: Final = "instants are ISO 8601 with zone, subjects 32 hex digits, a month is 2026-03"
 _WHY = Annotated[
     str, typer.Option(help="What the report is for, e.g. the number of a case: it says so, and so does the log.")
 ]
@@ -152,12 +153,13 @@ def ordered(name: str, fields: dict[str, Any]) -> Order:
     try:
         return order_of(name, fields)
     except ValidationError as error:
-        wrong = sorted({str(fault["loc"][0]) for fault in error.errors(include_input=False) if fault["loc"]})
+        wrong, lacks = faults_of(error)
         options = ", ".join(map(option_of, wrong))
+        needed = f"it takes {lacks}; " if lacks else ""
         raise ConfigurationError(
             f"the order is not right in `{options}`" if wrong else "the order is not whole",
             where=name,
-            help=f"instants are ISO 8601 with zone, subjects 32 hex digits; see flowtrack report {name} --help",
+            help=f"{needed}{_FORMS}; see flowtrack report {name} --help",
         ) from None
 
 

@@ -5,23 +5,21 @@ Light to import: reports are loaded when one is asked for, the work is in `flowt
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+
+from flowtrack.apps.made_commands import MadeCommands
 
 
-class Reports(TyperGroup):
-    """Commands made of the reports that can be ordered."""
+class Reports(MadeCommands):
+    """A command for each report."""
 
-    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - whatever the context
-        """Give the names of all commands."""
-        return list(_made())
-
-    def get_command(self, ctx: object, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - typer hides the type of its commands
-        """Give a command; None where there is none of this name."""
-        return _made().get(cmd_name)
+    def made(self) -> Mapping[str, Any]:
+        """Make a command of each report that can be ordered."""
+        return _made()
 
 
 @cache

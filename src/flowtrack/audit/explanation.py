@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -65,6 +65,9 @@ def steps_of(question: Explanation, steps: Iterable[TrailEvent]) -> list[TrailEv
     return [step for step in steps if step.event_id == question.event]
 
 
+_NO_EVENT: Final = "no such `event` stands on the subject's trail at these times"
+
+
 def explained(
     about: About, steps: Iterable[TrailEvent], definitions: Definitions, packs: Mapping[str, Pack]
 ) -> ExplanationAnswer:
@@ -77,6 +80,9 @@ def explained(
         packs: by label.
     """
     steps = list(steps)
+    if not steps:
+        # an answer without rows must not read as an event without reasons
+        about = about.model_copy(update={"hints": [_NO_EVENT], "meant": {"event": []}})
     judges = {label: Judge(packs[label]) for label in {step.pack for step in steps} & set(packs)}
     rows = [_explained(step, each, definitions, judges) for step in steps for each in step.categories]
     return ExplanationAnswer(

@@ -60,6 +60,9 @@ _WORD: Final = re.compile(r"'([^']+)'")
 FAMILIES: Final[dict[str, type[Question[Any]]]] = {question.family: question for question in _ALL}
 
 
+_FORMS: Final = "instants are ISO 8601 with zone, subjects 32 hex digits"
+
+
 class FamilyAsked(Contract):
     """A question on its way to another process."""
 
@@ -96,7 +99,7 @@ def question_of(name: str, fields: Mapping[str, Any]) -> Question[Any]:
         raise QuestionError(
             f"the question is not right in `{', '.join(wrong)}`",
             where=name,
-            help=f"{meant}it takes {', '.join(sorted(family.model_fields))}; instants are ISO 8601 with zone",
+            help=f"{meant}it takes {', '.join(sorted(family.model_fields))}; {_FORMS}",
         ) from None
 
 

@@ -89,7 +89,10 @@ def with_hints(answer: A, question: Question[A], known: Known, role: Role) -> A:
     found = list(_unseen(names, question.whom, known))
     if not answer.rows:
         found += _no_words(question)
-    told = {"hints": [each.text for each in found], "meant": {each.field: each.meant for each in found}}
+    told = {
+        "hints": [*answer.about.hints, *(each.text for each in found)],
+        "meant": {**answer.about.meant, **{each.field: each.meant for each in found}},
+    }
     return answer.model_copy(update={"about": answer.about.model_copy(update=told)}) if found else answer
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime
 
@@ -50,5 +50,8 @@ class Violations(PagedQuestion[ViolationsAnswer]):
     service: Name | None = None
     recipient: Name | None = None
     category: Name | None = None
+    purpose: Name | None = None
+    verdict: Literal["deny", "indeterminate"] | None = None
+    """Only what was denied, or only what could not be judged."""
     clause: Name | None = None
     """Only what this clause of the policy decided."""

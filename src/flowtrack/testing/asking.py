@@ -115,6 +115,8 @@ def violations(view: View, question: Violations, about: About) -> ViolationsAnsw
         and question.service in {None, row["service"]}
         and question.recipient in {None, row["recipient"]}
         and (question.category is None or under(row["category"], question.category))
+        and question.purpose in {None, row["purpose"]}
+        and question.verdict in {None, row["verdict"]}
         and (question.clause is None or question.clause in judged[row["pack"], row["situation"]]["clauses"])
     ]
     rows.sort(key=lambda row: tuple(row[name] for name in _ORDERED_BY), reverse=True)

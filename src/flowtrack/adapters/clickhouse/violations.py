@@ -29,7 +29,7 @@ HAVING sum(sign) > 0
 ORDER BY happened_us DESC, epoch DESC, source_partition DESC, source_offset DESC, category DESC, revision DESC
 LIMIT {rows:UInt32}"""
 _NOT_PASSED: Final = "verdict IN ('deny', 'indeterminate')"
-_COLUMNS: Final = {"service": "service", "recipient": "recipient", "category": "category"}
+_COLUMNS: Final = {name: name for name in ("service", "recipient", "category", "purpose", "verdict")}
 _OF_CLAUSE: Final = """
 (pack, toUInt64(situation)) IN (SELECT pack, situation FROM judgements WHERE has(clauses, {clause:String}))"""
 _SINCE: Final = " AND happened_at >= fromUnixTimestamp64Micro({floor:Int64}, 'UTC')"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, ValidationError
 
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.annotations import bare
@@ -129,6 +129,18 @@ class OrderField(Contract):
     kind: Literal["text", "instant", "flag"]
     required: bool
     about: str
+
+
+def faults_of(error: ValidationError) -> tuple[list[str], str]:
+    """Give the fields of an order that are not right, and what it lacks where they do not fit together.
+
+    Args:
+        error: of an order that was refused; never repeated is what was given.
+    """
+    faults = error.errors(include_input=False, include_url=False)
+    wrong = sorted({str(fault["loc"][0]) for fault in faults if fault["loc"]})
+    lacks = [str(fault["ctx"]["error"]) for fault in faults if not fault["loc"] and "error" in fault.get("ctx", {})]
+    return wrong, "; ".join(lacks)
 
 
 def fields_of(order: type[Order]) -> list[OrderField]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from flowtrack.adapters.pages.rendering import Language
 from flowtrack.adapters.pages.site.frame import Backing
 from flowtrack.adapters.pages.site.visit import Visit, with_zone
-from flowtrack.audit.reports.ordering import Order, OrderField, fields_of
+from flowtrack.audit.reports.ordering import Order, OrderField, faults_of, fields_of
 from flowtrack.audit.reports.orders import ORDERS, order_of
 from flowtrack.errors import AccessError, QuestionError
 
@@ -96,10 +96,10 @@ def _order(said: dict[str, str]) -> Order:
     try:
         return order_of(name, given)
     except ValidationError as error:
-        faults = error.errors(include_input=False, include_url=False)
-        wrong = sorted({str(fault["loc"][0]) for fault in faults if fault["loc"]})
+        wrong, lacks = faults_of(error)
+        needed = f"it takes {lacks}; " if lacks else ""
         raise QuestionError(
             "the order is not right" if wrong else "the order is not whole, or its fields do not fit together",
             where=", ".join(wrong),
-            help="instants are in UTC, subjects have 32 hex digits, a month is 2026-03",
+            help=f"{needed}instants are in UTC, subjects have 32 hex digits, a month is 2026-03",
         ) from None

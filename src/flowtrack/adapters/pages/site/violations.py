@@ -10,5 +10,6 @@ from flowtrack.audit.violations import Violations
 
 async def violations(visit: Visit) -> Response:
     """Show a page of violations."""
-    question = visit.question(Violations, "service", "recipient", "category", "clause", "after", limit=100)
+    filters = ("service", "recipient", "category", "purpose", "clause", "verdict")
+    question = visit.question(Violations, *filters, "after", limit=100)
     return visit.show("violations.html", answer=await visit.ask(question))

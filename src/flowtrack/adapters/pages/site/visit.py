@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, get_origin
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -18,6 +18,7 @@ from flowtrack.adapters.pages.pictures.svg import Picture
 from flowtrack.adapters.pages.rendering import Language, Words, language_of, render, words
 from flowtrack.adapters.pages.site.pictures import as_file
 from flowtrack.audit.accounts import Account
+from flowtrack.audit.annotations import bare
 from flowtrack.audit.families import FAMILIES, question_of
 from flowtrack.audit.family import Answer, PagedQuestion, Question
 from flowtrack.audit.questions import Instant
@@ -120,11 +121,16 @@ class Visit:
         fields: dict[str, object] = {}
         for name in (*INSTANTS, *names):
             if name in self.said and name in family.model_fields:
-                fields[name] = with_zone(self.said[name]) if name in INSTANTS else self.said[name].strip()
+                fields[name] = with_zone(self.said[name]) if name in INSTANTS else self._given(family, name)
         made = question_of(family.family, {**fields, **fixed})
         if not isinstance(made, family):
             raise TypeError(family.family)
         return made
+
+    def _given(self, family: type[Question[Any]], name: str) -> str | list[str]:
+        if get_origin(bare(family.model_fields[name].annotation)) is list:
+            return [text.strip() for text in self.request.query_params.getlist(name) if text.strip()]
+        return self.said[name].strip()
 
     async def ask(self, question: Question[A]) -> A:
         """Ask as whoever looks, for the purpose that was given for this subject, or last for lists that name some.
@@ -198,6 +204,10 @@ class Visit:
     def plain(self) -> str:
         """The address of this page without any state but the language."""
         return address(self.page, {"lang": self.said.get("lang")})
+
+    def kept(self, *names: str) -> dict[str, str]:
+        """Give what the address says of some of its parameters, for links to a view of the same."""
+        return {name: self.said[name] for name in names if name in self.said}
 
     @property
     def narrowed(self) -> bool:
@@ -296,8 +306,8 @@ class PurposeMissingError(Exception):
 def address(page: str, state: Mapping[str, object]) -> str:
     """Write the address of a page; what is None or empty is left out."""
     path = "/" if page == "overview" else f"/{page}"
-    said = {name: _said(value) for name, value in state.items() if value is not None and value != ""}
-    return f"{path}?{urlencode(said)}" if said else path
+    said = {name: _said(value) for name, value in state.items() if value is not None and value not in ("", [], ())}
+    return f"{path}?{urlencode(said, doseq=True)}" if said else path
 
 
 def with_zone(text: str) -> str:
@@ -313,7 +323,9 @@ def _has_zone(text: str) -> bool:
     return "+" in clock or "-" in clock
 
 
-def _said(value: object) -> str:
+def _said(value: object) -> str | list[str]:
+    if isinstance(value, list | tuple):
+        return [str(each) for each in value]
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
