@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from flowtrack.adapters.http.api.settings import ApiSettings
 from flowtrack.adapters.http.api.tokens import make_token, read_tokens, revoke_token
+from flowtrack.adapters.http.server import LoopbackServer
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.roles import Asker, Role
 from flowtrack.errors import ConfigurationError, StoreError, StoreUnavailableError
@@ -153,6 +157,29 @@ def test_guessing_is_slowed_down(api: Api) -> None:
     client = api.anonymous()
     statuses = {client.get("/v1", headers={"authorization": f"Bearer {n}"}).status_code for n in range(40)}
     assert statuses == {401, 429}
+
+
+def test_guessing_keeps_nobody_else_out(api: Api) -> None:
+    """Many may come from one address, that of a proxy: whoever shows a right token is let in, whatever others show."""
+    wrong, right = api.anonymous(), api.client(Role.AUDITOR)
+    while wrong.get("/v1", headers={"authorization": "Bearer wrong"}).status_code != 429:
+        assert right.get("/v1").status_code == 200
+    assert right.get("/v1").status_code == 200
+    signed = wrong.post("/session", data={"token": api.token(Role.AUDITOR)}, follow_redirects=False)
+    assert (signed.status_code, "set-cookie" in signed.headers) == (303, True)
+
+
+def test_limits_hold_when_many_ask_at_once(make: Callable[..., Api]) -> None:
+    """Forty requests at once of one token, by real connections, get as many answers as the limit has, and no more."""
+    api = make(rate_per_minute=15, exports_per_minute=3)
+    headers = {"authorization": f"Bearer {api.token(Role.AUDITOR)}", "flowtrack-purpose": "case 1"}
+    with LoopbackServer(api.app, 0) as server, httpx.Client(base_url=server.url, headers=headers) as client:
+        addresses = ["/v1/violations?limit=1", "/v1", "/v1/violations/export"] * 14
+        with ThreadPoolExecutor(20) as threads:
+            statuses = Counter(threads.map(lambda address: client.get(address).status_code, addresses))
+    assert set(statuses) <= {200, 429, 503}
+    assert statuses[200] + statuses[503] <= 15
+    assert statuses[429] >= len(addresses) - 15
 
 
 def test_exports_have_a_limit_of_their_own(make: Callable[..., Api]) -> None:

@@ -188,6 +188,41 @@ def test_unknown_parameters_are_refused_without_their_text(shared: Api) -> None:
     assert {each["field"] for each in response.json()["fields"]} == {"", "limit", "as_of"}
 
 
+@pytest.mark.parametrize(
+    ("address", "field"),
+    [
+        ("/v1/violations?limit=1&limit=2&why=a", "limit"),
+        ("/v1/violations?service=shop&service=desk", "service"),
+        ("/v1/violations/export?category=a&category=b", "category"),
+        ("/v1/flows/export?subjects=true&subjects=false", "subjects"),
+        ("/v1/violations?why=a&why=b", "why"),
+        ("/v1/reports/monthly?month=2026-03&month=2026-04", "month"),
+        ("/v1/violations?service=%ff", ""),
+        ("/v1/violations?service=%ed%a0%80", ""),
+    ],
+)
+def test_what_was_not_understood_whole_is_refused(shared: Api, address: str, field: str) -> None:
+    """Of a parameter that stands twice, one would be dropped; of bytes that are no text, a sign would be asked for."""
+    response = shared.client(Role.AUDITOR).get(address)
+    assert (response.status_code, response.headers["content-type"]) == (400, PROBLEM)
+    assert [each["field"] for each in response.json().get("fields", [])] == ([field] if field else [])
+
+
+def test_a_list_may_be_said_item_by_item(shared: Api) -> None:
+    """A parameter that is a list stands as often as it has items."""
+    asked = "/v1/blast?start=service&name=shop&categories=provided&categories=location"
+    response = shared.client(Role.AUDITOR).get(asked)
+    assert response.status_code == 200
+    assert response.json()["about"]["question"]["categories"] == ["provided", "location"]
+
+
+def test_nobody_is_sent_elsewhere(shared: Api) -> None:
+    """A slash too many is told, not redirected: an address made here would name http, and the token follow it."""
+    response = shared.client(Role.AUDITOR).get("/v1/violations/", follow_redirects=False)
+    assert (response.status_code, "location" in response.headers) == (404, False)
+    assert "did you mean `violations`" in response.json()["help"]
+
+
 def test_pages_are_those_that_are_said_to_be(shared: Api) -> None:
     """The list says of each family whether its rows come in pages."""
     listed = {each["family"]: each["pages"] for each in shared.client(Role.AUDITOR).get("/v1").json()["families"]}

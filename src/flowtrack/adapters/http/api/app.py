@@ -60,6 +60,7 @@ def build_api(
         docs_url=None,  # its pages take their scripts from elsewhere
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,  # to http://, where TLS ends at a proxy: the token would follow in the clear
     )
     add_problems(app, lost)
     app.add_middleware(Guard, hosts=settings.addressed_as, tls=settings.tls)

@@ -30,6 +30,7 @@ from flowtrack.adapters.http.api.families import (
     parameters_of,
     purpose,
     question_in,
+    said_plainly,
 )
 from flowtrack.adapters.http.api.heads import asks_for_head
 from flowtrack.adapters.http.api.limits import Rate
@@ -105,6 +106,7 @@ class Exports:
 
         async def export(request: Request, asked: BaseModel, account: Account, why: str | None = None) -> Response:
             self._rate.count(account.key)
+            said_plainly(request, asked)
             question = question_in(family, asked)
             form: StrEnum = getattr(asked, parameter)
             asker = account.asker(question, purpose(asked, why))

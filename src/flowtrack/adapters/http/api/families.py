@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from hashlib import blake2b
 from typing import Annotated, Any, Final, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field, ValidationError, create_model
@@ -122,6 +124,27 @@ def parameters_of(
     return create_model(name, __base__=Contract, __doc__=family.__doc__, **fields, why=why, **dict(more))
 
 
+def said_plainly(request: Request, parameters: BaseModel) -> None:
+    """Refuse an address that says something else than was understood.
+
+    Args:
+        request: as it came.
+        parameters: as they were read from it: of what is said twice only the last, and of bytes that are no text a
+            sign for them.
+
+    Raises:
+        QuestionError: a parameter that is no list stands twice, or the address is not UTF-8.
+    """
+    try:
+        unquote_to_bytes(request.url.query).decode()
+    except UnicodeDecodeError:
+        raise QuestionError("the address is not UTF-8", help="encode parameters as UTF-8") from None
+    times = Counter(name for name, _ in request.query_params.multi_items())
+    twice = sorted(name for name, value in parameters if times[name] > 1 and not isinstance(value, list | tuple))
+    if twice:
+        raise QuestionError("a parameter stands twice", where=", ".join(twice), help="say each of them once")
+
+
 def question_in(family: type[Question[Any]], parameters: BaseModel) -> Question[Any]:
     """Give the question that parameters make.
 
@@ -212,6 +235,7 @@ def _answering(family: type[Question[Any]], desk: Desk, current: Current) -> Cal
     async def answer(
         request: Request, asked: BaseModel, account: Account, why: str | None = None, unless: str | None = None
     ) -> Response:
+        said_plainly(request, asked)
         question = question_in(family, asked)
         given = await desk.ask(question, account.asker(question, purpose(asked, why)))
         if given.about.completeness.truncated:

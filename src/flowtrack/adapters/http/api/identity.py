@@ -21,6 +21,11 @@ _HELP: Final = "show a token: `Authorization: Bearer …`"
 class Tokens(Protocol):
     """Knows tokens."""
 
+    @property
+    def asks_elsewhere(self) -> bool:
+        """Whether a token that is not known may cost a request to somebody else."""
+        ...
+
     def account(self, token: str) -> Account | None:
         """Give whose token it is; None where it is not known here."""
         ...
@@ -59,17 +64,20 @@ class Identify:
 
         Args:
             token: as it was shown.
-            address: from where: too many wrong ones from there are not even looked at.
+            address: from where: after too many wrong ones from there, nobody else is asked about any. What is known
+                here is let in all the same, since many may come from one address, that of a proxy.
 
         Raises:
             AccessError: nobody's.
             TooManyError: too many wrong ones.
         """
-        self._failures.check(address)
         for tokens in self._tokens:
+            if tokens.asks_elsewhere:
+                self._failures.check(address)
             account = await run_in_threadpool(tokens.account, token)
             if account is not None:
                 return account
+        self._failures.check(address)
         self._failures.count(address)
         raise AccessError("the token is not known here, or has expired", help=_HELP, known=False)
 

@@ -6,11 +6,20 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from flowtrack.adapters.http.api.desk import Desk
-from flowtrack.adapters.http.api.families import PURPOSE_HEADER, REFUSALS, WHY, Current, asks, parameters_of, purpose
+from flowtrack.adapters.http.api.families import (
+    PURPOSE_HEADER,
+    REFUSALS,
+    WHY,
+    Current,
+    asks,
+    parameters_of,
+    purpose,
+    said_plainly,
+)
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.reports.frame import Report
 from flowtrack.audit.reports.ordering import Order, OrderField, fields_of
@@ -154,7 +163,8 @@ def _listed(order: type[Order], account: Account) -> ListedReport:
 def _answering(order: type[Order], desk: Desk, making: Making, current: Current) -> Callable[..., Any]:
     """Make the function of a report's route; its annotations are those of the order."""
 
-    async def answer(asked: BaseModel, account: Account, why: str | None = None) -> Response:
+    async def answer(request: Request, asked: BaseModel, account: Account, why: str | None = None) -> Response:
+        said_plainly(request, asked)
         ordered = order_in(order, asked)
         asker = ordered.asker(account, purpose(asked, why))
         form, language = (str(getattr(asked, name)) for name in _MORE)
@@ -162,6 +172,7 @@ def _answering(order: type[Order], desk: Desk, making: Making, current: Current)
         return Response(text, media_type=_HTML if form == "html" else "application/json", headers=_HEADERS)
 
     answer.__annotations__ |= {
+        "request": Request,
         "asked": Annotated[parameters_of(order, more=_MORE), Query()],
         "account": Annotated[Account, Depends(current)],
         "why": Annotated[str | None, Header(alias=PURPOSE_HEADER, description=WHY)],
