@@ -16,6 +16,7 @@ from flowtrack.apps.api_reports import making
 from flowtrack.apps.ledger_packs import packs_of
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.family import Question
+from flowtrack.audit.reports.frame import Report
 from flowtrack.audit.reports.ordering import Order
 from flowtrack.audit.roles import Asker, Role
 from flowtrack.errors import AccessError
@@ -46,15 +47,15 @@ class Site:
         self.ledger = ledger
         self.roles: tuple[Role, ...] = (Role.AUDITOR,)
         app = FastAPI()
-        backing = Backing(self._ask, self._account, lambda: nullcontext(ledger), packs_of, self._document)
+        backing = Backing(self._ask, self._account, lambda: nullcontext(ledger), packs_of, self._report)
         app.include_router(pages_router(backing))
         self.client = TestClient(app, base_url="http://site", follow_redirects=True)
 
     async def _ask(self, question: Question[Any], asker: Asker) -> Any:
         return self.ledger.ask(question, asker=asker)
 
-    async def _document(self, order: Order, asker: Asker, language: str) -> str:
-        return making(lambda: nullcontext(reports_day.ledger())).document(order, asker, language)
+    async def _report(self, order: Order, asker: Asker) -> Report:
+        return making(lambda: nullcontext(reports_day.ledger())).make(order, asker)
 
     async def _account(self, _: Request) -> Account:
         if not self.roles:

@@ -210,6 +210,8 @@ def test_a_slider_moves_by_keyboard_and_its_address_shows_the_same(
         tab.page.keyboard.press("ArrowLeft")
     tab.page.wait_for_url(re.compile("as_of="))
     tab.page.wait_for_function("document.activeElement?.id === 'slide-as_of'")
+    links = tab.page.locator("header a[href*='/']").evaluate_all("all => all.map(each => each.href)")
+    assert all("as_of=" in each for each in links)
     moved = tab.page.inner_text("main")
     other = Tab(chromium, api, session)
     other.open(tab.page.url.removeprefix(api.url))

@@ -39,6 +39,7 @@ def test_there_is_a_form_for_each_report(site: Site, language: Language) -> None
     for name, form in forms.items():
         assert 'method="post"' in form
         names = re.findall(r'<(?:input|select)[^>]* name="([^"]+)"', form)
+        assert 'name="form" value="json"' in form
         assert names == ["report", *ORDERS[name].model_fields, "why", "lang"]
         assert all(t(f"ordering.{field}") in form for field in ORDERS[name].model_fields)
     assert t("report.monthly.title") in text
@@ -55,6 +56,15 @@ def test_a_form_opens_the_document(site: Site, name: str, language: Language) ->
     assert "case 7" in response.text
     assert "default-src 'none'" in response.headers["content-security-policy"]
     assert response.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_a_form_gives_the_same_report_as_json(site: Site, name: str) -> None:
+    """Its second button keeps the machine-readable report as a file: the value that the document shows."""
+    response = site.client.post("/reports", data=filled(name, form="json"))
+    assert response.status_code == 200
+    assert response.headers["content-disposition"].startswith(f'attachment; filename="flowtrack-{name}-')
+    assert ORDERS[name].report.model_validate_json(response.text).head.why == "case 7"
 
 
 def test_forms_are_shown_and_taken_by_role(site: Site) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flowtrack.adapters.http.api.identity import Identify
     from flowtrack.adapters.http.api.settings import ApiSettings
     from flowtrack.audit.accounts import Account
+    from flowtrack.audit.reports.frame import Report
     from flowtrack.audit.reports.ordering import Order
     from flowtrack.audit.roles import Asker
 
@@ -107,14 +108,14 @@ def _app(settings: ApiSettings, data_dir: Path) -> Iterator[FastAPI]:
             identify = identify_by(settings, data_dir)
             reports = making(whole)
 
-            def document_of(order: Order, asker: Asker, language: str) -> Awaitable[str]:
-                return desk.do(partial(reports.document, order, asker, language))
+            def report_of(order: Order, asker: Asker) -> Awaitable[Report]:
+                return desk.do(partial(reports.make, order, asker))
 
             def lost(request: Request, status: int) -> Response:
                 return not_found(request, status, desk.ask)
 
             app = build_api(settings, desk, identify, streams=ledger, reports=reports, reason=reason, lost=lost)
-            app.include_router(pages_router(Backing(desk.ask, identify, whole, packs_of, document_of, _status_of)))
+            app.include_router(pages_router(Backing(desk.ask, identify, whole, packs_of, report_of, _status_of)))
             yield app
         finally:
             desk.close()

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from flowtrack.adapters.pages.site.visit import PAGE_HEADERS, AccountOf, Ask, PurposeMissingError, Visit
 from flowtrack.audit.ledger import Ledger
+from flowtrack.audit.reports.frame import Report
 from flowtrack.audit.reports.ordering import Order
 from flowtrack.audit.roles import Asker, Role
 from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreUnavailableError, steps_to
@@ -33,7 +34,7 @@ T = TypeVar("T")
 Handler = Callable[[Visit], Awaitable[Response]]
 Method = Literal["GET", "POST"]
 StatusOf = Callable[[FlowtrackError], int]
-DocumentOf = Callable[[Order, Asker, str], Awaitable[str]]
+ReportOf = Callable[[Order, Asker], Awaitable[Report]]
 
 
 def status_of(error: FlowtrackError) -> int:
@@ -49,15 +50,15 @@ class Backing(NamedTuple):
     """What the pages stand on.
 
     `ask` answers questions of all families; `account_of` tells who looks; `whole` opens the ledger for what is no
-    question of a family; `packs_of` gives the packs that judged, by label; `document_of` a report as a document in a
-    language; `status_of` the status of an error.
+    question of a family; `packs_of` gives the packs that judged, by label; `report_of` makes a
+    report; `status_of` the status of an error.
     """
 
     ask: Ask
     account_of: AccountOf
     whole: Callable[[], AbstractContextManager[Ledger]]
     packs_of: Callable[[Ledger], Mapping[str, Pack]]
-    document_of: DocumentOf
+    report_of: ReportOf
     status_of: StatusOf = status_of
 
     async def with_ledger(self, work: Callable[[Ledger], T]) -> T:

@@ -7,8 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from fastapi.responses import Response
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from flowtrack.adapters.pages.rendering import Language
+from flowtrack.adapters.pages.reports.render import render
 from flowtrack.adapters.pages.site.frame import Backing
 from flowtrack.adapters.pages.site.visit import Visit, with_zone
 from flowtrack.audit.reports.ordering import Order, OrderField, faults_of, fields_of
@@ -66,9 +68,14 @@ class Reports:
         language = said.get("lang", "")
         if language not in set(Language):
             raise QuestionError("there is no such language", where="lang", help=f"choose one of {', '.join(Language)}")
-        text = await self._backing.document_of(order, order.asker(visit.account, said.get("why", "")), language)
-        name = f"flowtrack-{order.report.name}-{datetime.now(UTC):%Y-%m-%d}.html"
-        headers = {**_HEADERS, "content-disposition": f'inline; filename="{name}"'}
+        report = await self._backing.report_of(order, order.asker(visit.account, said.get("why", "")))
+        name = f"flowtrack-{report.name}-{datetime.now(UTC):%Y-%m-%d}"
+        if said.get("form") == "json":
+            headers = {**_HEADERS, "content-disposition": f'attachment; filename="{name}.json"'}
+            text = await run_in_threadpool(lambda: report.model_dump_json(indent=2))
+            return Response(f"{text}\n", media_type="application/json", headers=headers)
+        headers = {**_HEADERS, "content-disposition": f'inline; filename="{name}.html"'}
+        text = await run_in_threadpool(render, report, language)
         return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
 

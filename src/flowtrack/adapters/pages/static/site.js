@@ -25,6 +25,8 @@
     const main = page.querySelector("main");
     if (!main) { location.assign(url); return; }
     document.querySelector("main").replaceWith(main);
+    const header = page.querySelector("header"); // its links carry the times
+    if (header) document.querySelector("header")?.replaceWith(header);
     document.title = page.title;
     history.replaceState(null, "", response.url);
     document.getElementById(focused)?.focus();
