@@ -44,7 +44,7 @@ FROM
     SELECT {_SHARED}, sum(sign) AS stands FROM flows WHERE {{where}} AND {_AMENDED}
     GROUP BY subject, recipient, location, category, purpose, basis, service, verdict, at_us HAVING stands > 0
 )
-GROUP BY recipient, location, category SETTINGS max_threads = 2"""  # noqa: S608 - fixed texts
+GROUP BY recipient, location, category SETTINGS max_threads = 2, max_block_size = 65409"""  # noqa: S608 - fixed texts
 _REGISTRIES: Final = """
 SELECT body FROM
 (
