@@ -13,6 +13,7 @@ from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.coverage import Coverage
 from flowtrack.domain.instants import instant_us
+from flowtrack.policy.judge import Judge
 from flowtrack.policy.pack import default_pack
 from flowtrack.sample import SampleDay, SampleOptions, sample_day
 from flowtrack.testing.ledger import MemoryLedger
@@ -60,6 +61,18 @@ def test_coverage_is_that_of_the_memory(store: Store, expected: MemoryLedger, re
         assert given == right, times
         decided.add(sum(each.decided for each in given.rules))
     assert len(decided) == len(TIMES), "each of these times has an answer of its own"
+
+
+def test_what_rules_say_of_a_situation_is_found_out_once(
+    expected: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Situations recur: another question counts by what is known of them, and gives the same where it asks the same."""
+    whole = expected.ask(Coverage(), asker=ASKER)
+    asked: list[object] = []
+    monkeypatch.setattr(Judge, "matching", lambda _, situation: asked.append(situation))
+    assert expected.ask(Coverage(), asker=ASKER) == whole
+    assert expected.ask(Coverage(as_of=NOON), asker=ASKER).rules != whole.rules
+    assert asked == []
 
 
 @pytest.mark.parametrize("times", TIMES, ids=str)
