@@ -4,6 +4,10 @@ Goals (TARGETS.md, "Sink and store"), on 100 million rows: at most 40 bytes a ro
 trail below 50 ms (p95), overview below 1 s, blast radius below 2 s, what-if of a new pack below 10 s, books in
 seconds; and each grows slower than the ledger.
 
+Families of questions that are about all subjects have no goal of their own, but that pages stay quick: they are asked
+about everything, about one day, and about a name (`benchmarks/rig/ledger_families.py`), and it is told how many rows
+were read.  `--families` asks these only.
+
 Measured through `ClickHouseLedger` in this process, on the embedded engine with one thread a query (two where a
 statement says so), merged as far as merging has come by itself, or with `--merge` to one part a month.  Left out:
 HTTP, tables on a terminal, a server.  Wall time suffers from whatever else runs; processor time is told beside it.
@@ -21,9 +25,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.rig.ledger_data import DAYS, START, make
+from benchmarks.rig.ledger_families import furnish, questions
 from benchmarks.rig.ledger_picture import drawn
 from benchmarks.rig.memory import forget_peak, peak_mib
 from benchmarks.rig.telling import Figure, options_of, tell
@@ -45,7 +52,7 @@ SIZES = (1_000_000, 10_000_000, 100_000_000)
 TINY = 20_000
 _MEMORY_BYTES = 2 << 30
 _TRAILS = 200
-_ASKER = Asker(who="benchmark")
+_ASKER = Asker(who="benchmark", why="measuring")
 _GOALS = {"trail": 50, "overview": 1_000, "blast radius": 2_000, "what-if, other rules": 10_000, "books": 5_000}
 """At 100 million rows, in milliseconds; of the trail p95, of the others p50."""
 RULE = (
@@ -60,6 +67,7 @@ def _options() -> argparse.Namespace:
     parser = options_of(__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=list(SIZES), help="sizes to measure")
     parser.add_argument("--picture", type=Path, help="draw how what questions take grows, as SVG")
+    parser.add_argument("--families", action="store_true", help="ask only families that are about all subjects")
     parser.add_argument("--merge", action="store_true", help="merge each month into one part before it is asked")
     parser.add_argument("--keep", type=Path, help="folder of the ledgers: taken where there, made and kept where not")
     return parser.parse_args()
@@ -79,14 +87,21 @@ def main() -> None:
                     store.command("OPTIMIZE TABLE consents FINAL")
                 store.command("SYSTEM STOP MERGES")  # their processor time is no question's
                 figures += _bytes_a_row(store, rows)
-                for name, question in _questions(store, ledger, options.tiny):
+                for name, question in () if options.families else _questions(store, ledger, options.tiny):
                     count = (3 if options.tiny else _TRAILS) if name == "trail" else max(1, options.rounds)
-                    found = _measured(question, 1 if options.tiny and name != "trail" else count)
+                    found = _measured(store, question, 1 if options.tiny and name != "trail" else count)
                     figures += _figures(rows, name, found)
                     growth.setdefault(name, {})[rows] = figures[-2].median
+                for name, asked in questions(store, rows):
+                    found = _measured(
+                        store, partial(ledger.ask, asked, asker=_ASKER), 1 if options.tiny else options.rounds
+                    )
+                    figures += _figures(rows, name, found)
+                    figures.append(Figure(f"{rows:,}: {name}, rows read", "rows", tuple(each.rows for each in found)))
     tell("ledger", figures, options.json)
-    _show(growth)
-    if options.picture is not None:
+    if growth:
+        _show(growth)
+    if growth and options.picture is not None:
         options.picture.write_text(drawn(growth), encoding="utf-8")
 
 
@@ -101,13 +116,16 @@ def _folder(kept: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _ledger(folder: Path, rows: int) -> Iterator[tuple[Store, ClickHouseLedger]]:
-    settings = ClickHouseSettings(data_dir=folder, memory_bytes_max=_MEMORY_BYTES)
+    settings = ClickHouseSettings(data_dir=folder, memory_bytes_max=_MEMORY_BYTES, rows_kept=0)
     whole = folder / "whole"
     with Store(settings) as store:
         store.migrate()
         if not whole.exists():
             make(store, rows, lambda events: _say(rows, events))
             whole.touch()
+        if not (folder / "furnished").exists():
+            furnish(store, rows)
+            (folder / "furnished").touch()
         yield store, ClickHouseLedger(store, clock=lambda: datetime.now(UTC))
 
 
@@ -162,20 +180,35 @@ def _packs() -> tuple[Pack, Pack]:
     return load_pack(files), load_pack({**files, "vocabulary/category.yaml": files["vocabulary/category.yaml"] + word})
 
 
-def _measured(question: Callable[[], object], count: int) -> list[tuple[float, float, float]]:
-    """Wall and processor time in milliseconds, and the highest resident memory in MiB, of each time."""
+class _Found(NamedTuple):
+    """What one question took: milliseconds, the highest resident memory in MiB, and rows read of all tables."""
+
+    wall_ms: float
+    cpu_ms: float
+    peak_mib: float
+    rows: int
+
+
+def _measured(store: Store, question: Callable[[], object], count: int) -> list[_Found]:
+    """What a question took each time; nothing is left of the time before but what the engine holds of files."""
     found = []
     for _ in range(count):
+        store.command("SYSTEM DROP QUERY CONDITION CACHE")
+        before = _rows_read(store)
         forget_peak()
         wall_s, cpu_s = time.monotonic(), time.process_time()
         question()
         wall_s, cpu_s = time.monotonic() - wall_s, time.process_time() - cpu_s
-        found.append((wall_s * 1_000, cpu_s * 1_000, peak_mib()))
+        found.append(_Found(wall_s * 1_000, cpu_s * 1_000, peak_mib(), _rows_read(store) - before))
     return found
 
 
-def _figures(rows: int, name: str, found: list[tuple[float, float, float]]) -> list[Figure]:
-    walls, cpus = sorted(each[0] for each in found), tuple(each[1] for each in found)
+def _rows_read(store: Store) -> int:
+    return int(store.rows("SELECT sum(value) FROM system.events WHERE event = 'SelectedRows'")[0][0])
+
+
+def _figures(rows: int, name: str, found: list[_Found]) -> list[Figure]:
+    walls, cpus = sorted(each.wall_ms for each in found), tuple(each.cpu_ms for each in found)
     p95 = walls[math.ceil(0.95 * len(walls)) - 1]
     goal = f"< {_GOALS[name]:,} ms" if rows == max(SIZES) and name in _GOALS else ""
     at = f"{rows:,}: {name}"
@@ -183,7 +216,7 @@ def _figures(rows: int, name: str, found: list[tuple[float, float, float]]) -> l
         Figure(f"{at}, wall p50", "ms", tuple(walls), "" if name == "trail" else goal),
         Figure(f"{at}, wall p95", "ms", (p95,), goal if name == "trail" else ""),
         Figure(f"{at}, processor time", "ms", cpus),
-        Figure(f"{at}, peak memory", "MiB", (max(each[2] for each in found),)),
+        Figure(f"{at}, peak memory", "MiB", (max(each.peak_mib for each in found),)),
     ]
 
 

@@ -70,6 +70,8 @@ def test_ledger_runs(tmp_path: Path) -> None:
     names = names_of(tiny(tmp_path, "ledger"))
     for question in ("trail", "overview", "blast radius", "books", "coverage", "what-if, other rules"):
         assert any(f": {question}, wall p50" in name for name in names)
+    for family in ("transfers", "access", "overdue by their own ends", "audit log, a day"):
+        assert any(f": {family}, rows read" in name for name in names)
     assert any("bytes a row" in name for name in names)
 
 
