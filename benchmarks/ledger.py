@@ -186,7 +186,7 @@ class _Found(NamedTuple):
     wall_ms: float
     cpu_ms: float
     peak_mib: float
-    rows: int
+    rows: float
 
 
 def _measured(store: Store, question: Callable[[], object], count: int) -> list[_Found]:
@@ -203,8 +203,8 @@ def _measured(store: Store, question: Callable[[], object], count: int) -> list[
     return found
 
 
-def _rows_read(store: Store) -> int:
-    return int(store.rows("SELECT sum(value) FROM system.events WHERE event = 'SelectedRows'")[0][0])
+def _rows_read(store: Store) -> float:
+    return float(store.rows("SELECT sum(value) FROM system.events WHERE event = 'SelectedRows'")[0][0])
 
 
 def _figures(rows: int, name: str, found: list[_Found]) -> list[Figure]:

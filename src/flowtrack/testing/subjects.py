@@ -100,7 +100,7 @@ def names_seen(view: View, field: str, whom: str | None) -> set[str]:
 
 
 _NAMES: Final[dict[str, Callable[[Row], str | None]]] = {
-    "country": itemgetter("location"),
+    "country": lambda row: row["location"] if row["kind"] == "share" else "",
     "actor": lambda row: particulars_of(row["particulars"]).actor_id if _by_staff(row) else "",
     "actor_role": lambda row: facts_of(row["facts"]).actor_role if _by_staff(row) else "",
 }

@@ -16,7 +16,7 @@ _NAMES: Final = {
         for field in ("service", "recipient", "category", "purpose", "dataset")
     },
     "clause": "SELECT DISTINCT arrayJoin(clauses) FROM judgements",
-    "country": "SELECT DISTINCT location FROM flows",
+    "country": "SELECT DISTINCT location FROM flows WHERE kind = 'share'",  # from its projection
     "actor": f"SELECT DISTINCT {ACTOR} FROM flows WHERE {BY_STAFF}",  # noqa: S608 - fixed texts
     "actor_role": f"SELECT DISTINCT {ACTOR_ROLE} FROM flows WHERE {BY_STAFF}",  # noqa: S608 - fixed texts
     "asker": "SELECT DISTINCT asker FROM audit_log",
