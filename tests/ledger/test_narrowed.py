@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flowtrack.adapters.clickhouse import access, exposed, overdue
+from flowtrack.adapters.clickhouse import access, exposed, overdue, violations
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.slices import PLACES, place_of, slices, subject_at
@@ -19,6 +19,7 @@ from flowtrack.audit.family import PagedQuestion
 from flowtrack.audit.following import pages_of
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.transfers import Transfers
+from flowtrack.audit.violations import Violations
 from flowtrack.domain.facts import Facts, Particulars
 from flowtrack.domain.instants import DAY_US
 from flowtrack.domain.names import ActorType, Kind
@@ -42,6 +43,7 @@ def test_what_is_read_in_pieces_is_the_whole(store: Store, monkeypatch: pytest.M
     monkeypatch.setattr(access, "_FLOWS_FIRST", 1)
     monkeypatch.setattr(access, "_WIDER", 2)
     monkeypatch.setattr(overdue, "_FLOWS_EACH", 20)
+    monkeypatch.setattr(violations, "_SPARE", 0)
     monkeypatch.setattr(exposed, "_WINDOW", PLACES >> 20)
     memory = MemoryLedger(clock)
     for each in (memory, SinkStore(store)):
@@ -52,6 +54,8 @@ def test_what_is_read_in_pieces_is_the_whole(store: Store, monkeypatch: pytest.M
         Access(actor="staff-2"),
         Access(actor="nobody"),
         Access(service="desk", limit=1),
+        Violations(limit=1),
+        Violations(limit=3, category="provided"),
         Overdue(limit=2),
         Overdue(keep_days=1),
         ExposedSubjects(start="service", name="shop", limit=1),

@@ -28,6 +28,15 @@ GROUP BY happened_at, epoch, source_partition, source_offset, category, revision
 HAVING sum(sign) > 0
 ORDER BY happened_us DESC, epoch DESC, source_partition DESC, source_offset DESC, category DESC, revision DESC
 LIMIT {rows:UInt32}"""
+# The newest instants are found before anything else of rows is read, and no more rows than those are put together.
+_NEWEST: Final = """
+SELECT toUnixTimestamp64Micro(min(happened_at)), count() FROM
+(
+    SELECT happened_at FROM flows WHERE {when} AND {where} AND {behind} AND sign > 0
+    ORDER BY happened_at DESC LIMIT {newest:UInt32}
+)"""
+_SPARE: Final = 100
+"""So many may have been taken back again before more is looked at."""
 _NOT_PASSED: Final = "verdict IN ('deny', 'indeterminate')"
 _COLUMNS: Final = {name: name for name in ("service", "recipient", "category", "purpose", "verdict")}
 _OF_CLAUSE: Final = """
@@ -54,15 +63,43 @@ def violations(store: Store, question: Violations, about: About) -> ViolationsAn
     behind = {} if key is None else {f"k{place}": part for place, part in enumerate(key)}
     days = days_of(store, times, Filters(filters.where, parameters))
     within = _within(days, key, question.limit + 1)
-    statement = _ROWS.replace("{where}", filters.where).replace("{when}", times.exact + _SINCE + KNOWN_WITHIN)
-    statement = statement.replace("{behind}", _BEHIND if behind else "1")
-    found = store.named(statement, **times.parameters, **parameters, **behind, **within, rows=question.limit + 1)
+
+    def filled(statement: str) -> str:
+        when = times.exact + _SINCE + KNOWN_WITHIN
+        text = statement.replace("{where}", filters.where).replace("{when}", when)
+        return text.replace("{behind}", _BEHIND if behind else "1")
+
+    found = _newest(
+        store,
+        filled(_NEWEST),
+        filled(_ROWS),
+        {**times.parameters, **parameters, **behind, **within},
+        question.limit + 1,
+    )
     given = found[: question.limit]
     judged = judgements_of(store, ((row["its_pack"], row["its_situation"]) for row in given))
     if len(found) > len(given):
         about = about.cut(None, cursor_of(question, [given[-1][name] for name in _ORDERED_BY]))
     rows = [_violation(row, judged.get((row["its_pack"], row["its_situation"]), UNJUDGED)) for row in given]
     return ViolationsAnswer(about=about.judged_by([row.pack for row in rows], []), rows=rows)
+
+
+def _newest(store: Store, newest: str, statement: str, asked: dict[str, Any], rows: int) -> list[dict[str, Any]]:
+    """So many of the newest rows that stand: looked for among those since an instant, and among all if that is too few.
+
+    Args:
+        store: open.
+        newest: the statement for the instant, with its conditions.
+        statement: that for rows, likewise.
+        asked: parameters of both.
+        rows: so many, if there are.
+    """
+    wanted = rows + _SPARE
+    ((floor_us, among),) = store.rows(newest, **asked, newest=wanted)
+    found = store.named(statement, **{**asked, "floor": max(asked["floor"], floor_us)}, rows=rows)
+    if len(found) < rows and among == wanted:
+        return store.named(statement, **asked, rows=rows)
+    return found
 
 
 def _within(days: Sequence[Day], key: Key | None, rows: int) -> dict[str, int]:
