@@ -72,11 +72,14 @@ def _from_rows(answer: Answer) -> list[Part]:
         if isinstance(value, list) and isinstance(value[0], BaseModel):
             tables.append(_beside(title.capitalize(), value))
         elif isinstance(value, BaseModel) and any(each for _, each in value):
-            said += [f"{title}, {inner.replace('_', ' ')}: {_cell(each)}" for inner, each in value]
+            said += [f"{title}, {inner.replace('_', ' ')}: {_counted(_cell(each))}" for inner, each in value]
         elif not isinstance(value, BaseModel):
-            given = _cell(value)
-            said.append(f"{title}: {given:,}" if isinstance(given, int) else f"{title}: {given}")
+            said.append(f"{title}: {_counted(_cell(value))}")
     return [*([Lines("In all", said)] if said else []), *tables]
+
+
+def _counted(given: str | int) -> str:
+    return f"{given:,}" if isinstance(given, int) else given
 
 
 def _beside(title: str, rows: Sequence[BaseModel]) -> Part:

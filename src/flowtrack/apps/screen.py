@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 from unicodedata import east_asian_width
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
+    from rich.table import Table as RichTable
+    from rich.text import Text
     from rich.tree import Tree
 
 _STYLES = {
@@ -31,7 +33,8 @@ _STYLES = {
     "no": "bold red",
 }
 """How words look that mean something; the words themselves say it too."""
-_SHORT = 16  # columns so narrow are never folded: it is the long ones that give way
+_SHORT = 16  # columns so narrow are never folded: it is the long ones that give way, down to this
+_BETWEEN = 3  # columns stand so far apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,20 +201,56 @@ def _print_rich(console: Console, part: Part) -> None:
 
 
 def _print_rich_table(console: Console, table: Table) -> None:
+    """Print a table where its columns have room; where they have not, the cells of each row below each other."""
+    from rich.text import Text
+
+    cells = [[_cell(value) for value in row] for row in table.rows]
+    widths = [max(map(width_of, column)) for column in zip(table.columns, *cells, strict=True)]
+    least = sum(min(width, _SHORT) for width in widths) + _BETWEEN * len(widths) + 1
+    console.print(_grid(table, widths) if least <= console.width else _records(table, cells))
+    if table.note:
+        console.print(Text(f"  {table.note}", style="dim"))
+
+
+def _grid(table: Table, widths: Sequence[int]) -> RichTable:
+    """Rows under headings: columns that are short stand whole, the others give way."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = RichTable(title=Text(table.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
-    for number, column in enumerate(table.columns):
+    for number, (column, width) in enumerate(zip(table.columns, widths, strict=True)):
         numeric = bool(table.rows) and all(isinstance(row[number], int) for row in table.rows)
-        short = max((width_of(_cell(row[number])) for row in table.rows), default=0) <= _SHORT
-        shown.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=short)
+        at_least, short = min(width, _SHORT), width <= _SHORT
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        shown.add_column(column, justify=justify, overflow="fold", no_wrap=short, min_width=at_least)
     for row in table.rows:
-        shown.add_row(*(Text(_cell(value), style=_STYLES.get(str(value), "")) for value in row))
-    console.print(shown)
-    if table.note:
-        console.print(Text(f"  {table.note}", style="dim"))
+        shown.add_row(*(_styled(value) for value in row))
+    return shown
+
+
+def _records(table: Table, cells: Sequence[Sequence[str]]) -> RichTable:
+    """Each row as a list of what it says, its number in front: a number that is cut off would be a wrong one."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable.grid(padding=(0, 2, 0, 0))
+    shown.title, shown.title_justify = Text(table.title, style="bold"), "left"
+    shown.add_column(no_wrap=True, style="dim", justify="right")
+    shown.add_column(no_wrap=True, style="dim")
+    shown.add_column(overflow="fold")
+    for number, (row, said) in enumerate(zip(table.rows, cells, strict=True), 1):
+        there = [(name, value) for name, value, text in zip(table.columns, row, said, strict=True) if text]
+        for place, (name, value) in enumerate(there):
+            shown.add_row("" if place else f"{number:,}", name, _styled(value))
+        shown.add_row()
+    return shown
+
+
+def _styled(value: str | int) -> Text:
+    from rich.text import Text
+
+    return Text(_cell(value), style=_STYLES.get(str(value), ""))
 
 
 def _rich_tree(node: Node) -> Tree:
