@@ -39,6 +39,14 @@ def test_numbers_are_whole_at_any_width(monkeypatch: pytest.MonkeyPatch, width: 
     assert max(map(len, text.splitlines())) <= width
 
 
+@pytest.mark.parametrize("width", [40, 100, 200])
+def test_titles_are_not_broken_at_the_width_of_their_table(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """A title longer than its narrow table stands on one line."""
+    assert "Reconciliation: events, by part" in shown(
+        width, Table("Reconciliation: events, by part", ["p"], [[1]]), monkeypatch
+    )
+
+
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
 def test_every_column_is_there_at_any_width(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     """Where columns have no room side by side, each row is a list of them; short words are not torn apart."""

@@ -207,6 +207,7 @@ def _print_rich_table(console: Console, table: Table) -> None:
     cells = [[_cell(value) for value in row] for row in table.rows]
     widths = [max(map(width_of, column)) for column in zip(table.columns, *cells, strict=True)]
     least = sum(min(width, _SHORT) for width in widths) + _BETWEEN * len(widths) + 1
+    console.print(Text(table.title, style="bold"), soft_wrap=True)  # a table's own title breaks at its width
     console.print(_grid(table, widths) if least <= console.width else _records(table, cells))
     if table.note:
         console.print(Text(f"  {table.note}", style="dim"))
@@ -216,9 +217,8 @@ def _grid(table: Table, widths: Sequence[int]) -> RichTable:
     """Rows under headings: columns that are short stand whole, the others give way."""
     from rich import box
     from rich.table import Table as RichTable
-    from rich.text import Text
 
-    shown = RichTable(title=Text(table.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
+    shown = RichTable(box=box.SIMPLE_HEAD)
     for number, (column, width) in enumerate(zip(table.columns, widths, strict=True)):
         numeric = bool(table.rows) and all(isinstance(row[number], int) for row in table.rows)
         at_least, short = min(width, _SHORT), width <= _SHORT
@@ -232,10 +232,8 @@ def _grid(table: Table, widths: Sequence[int]) -> RichTable:
 def _records(table: Table, cells: Sequence[Sequence[str]]) -> RichTable:
     """Each row as a list of what it says, its number in front: a number that is cut off would be a wrong one."""
     from rich.table import Table as RichTable
-    from rich.text import Text
 
     shown = RichTable.grid(padding=(0, 2, 0, 0))
-    shown.title, shown.title_justify = Text(table.title, style="bold"), "left"
     shown.add_column(no_wrap=True, style="dim", justify="right")
     shown.add_column(no_wrap=True, style="dim")
     shown.add_column(overflow="fold")
