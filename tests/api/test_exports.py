@@ -46,7 +46,9 @@ def test_families_come_as_csv_and_parquet(api: Api, day: MemoryLedger) -> None:
     text = client.get("/v1/violations/export", params={"format": "csv"}).content
     body, _, last = text.rstrip().rpartition(b"\r\n")
     digest = sha256(body + b"\r\n").hexdigest()
-    assert last.decode() == f"#end,rows={count},sha256={digest}"
+    complete = day.ask(Violations(), asker=Asker(who="jo")).about.completeness.complete_up_to
+    assert complete is not None
+    assert last.decode() == f"#end,rows={count},sha256={digest},complete-up-to={complete.isoformat()}"
     assert len(list(csv.DictReader(io.StringIO(body.decode())))) == count
     table = parquet.read_table(io.BytesIO(client.get("/v1/violations/export", params={"format": "parquet"}).content))
     assert table.num_rows == count

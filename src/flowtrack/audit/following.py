@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import TypeVar
 
-from flowtrack.audit.family import Answer, Question
+from flowtrack.audit.family import About, Answer, Question
 from flowtrack.audit.ledger import Asks
 from flowtrack.audit.roles import Asker
 from flowtrack.domain.model import Contract
@@ -32,14 +33,24 @@ def pages_of(ledger: Asks, question: Question[A], asker: Asker) -> Iterator[A]:
         yield page
 
 
+def followed_by(whole: About, page: About) -> About:
+    """Give what pages say of themselves together: as far as the first was complete, all versions, cut as the last is.
+
+    Args:
+        whole: of the pages before.
+        page: of the one that follows: the ledger may have come further meanwhile, and its rows have not.
+    """
+    said = {name: getattr(page.completeness, name) for name in ("truncated", "left_out", "after")}
+    about = whole.model_copy(update={"completeness": whole.completeness.model_copy(update=said)})
+    packs = [*whole.versions.packs, *page.versions.packs]
+    return about.judged_by(packs, [*whole.versions.registries, *page.versions.registries])
+
+
 def joined(pages: Sequence[A]) -> A:
-    """Give pages as one answer: that of the first, with all rows and versions, and complete as the last says."""
-    first, last = pages[0], pages[-1]
-    if first is last:
+    """Give pages as one answer: all rows, with what they say of themselves together."""
+    first = pages[0]
+    if len(pages) == 1:
         return first
-    said = {name: getattr(last.about.completeness, name) for name in ("truncated", "left_out", "after")}
-    about = first.about.model_copy(update={"completeness": first.about.completeness.model_copy(update=said)})
-    packs = [each for page in pages for each in page.about.versions.packs]
-    registries = [each for page in pages for each in page.about.versions.registries]
     rows: list[Contract] = [row for page in pages for row in page.rows]
-    return first.model_copy(update={"about": about.judged_by(packs, registries), "rows": rows})
+    about = reduce(followed_by, (page.about for page in pages))
+    return first.model_copy(update={"about": about, "rows": rows})

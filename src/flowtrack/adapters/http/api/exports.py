@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from enum import StrEnum
 from functools import partial
@@ -38,6 +38,7 @@ from flowtrack.adapters.http.api.taking import Taken
 from flowtrack.audit.accounts import Account
 from flowtrack.audit.families import FAMILIES
 from flowtrack.audit.family import ROWS_MAX, About, Answer, PagedQuestion, Question
+from flowtrack.audit.following import followed_by
 from flowtrack.audit.lineage import Lineage, Telling, Vocabulary
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.row_forms import CsvRows, ParquetRows, RowWriter, columns_of
@@ -116,8 +117,9 @@ class Exports:
             }
             if asks_for_head(request):  # takes no place, and begins nothing
                 return StreamingResponse((), media_type=_MEDIA[form], headers=headers)
-            pieces = await giving(question, form, asker)
-            return Taken(pieces, stall_s=self._stall_s, media_type=_MEDIA[form], headers=headers)
+            about, pieces = await giving(question, form, asker)
+            told = {**headers, **_how_complete(about)}
+            return Taken(pieces, stall_s=self._stall_s, media_type=_MEDIA[form], headers=told)
 
         export.__annotations__ |= {
             "request": Request,
@@ -128,7 +130,7 @@ class Exports:
         }
         return export
 
-    async def _pages(self, question: Question[Any], form: StreamForm, asker: Asker) -> AsyncGenerator[bytes, None]:
+    async def _pages(self, question: Question[Any], form: StreamForm, asker: Asker) -> Begun:
         """All pages of a family; the first is asked for before the answer begins, so that a refusal is one."""
         if isinstance(question, PagedQuestion):
             question = question.model_copy(update={"limit": ROWS_MAX})
@@ -139,12 +141,12 @@ class Exports:
         except BaseException:
             stack.close()
             raise
-        return self._following(stack, question, form, asker, first)
+        return first.about, self._following(stack, question, form, asker, first)
 
     async def _following(
         self, stack: ExitStack, question: Question[Any], form: StreamForm, asker: Asker, page: Answer
     ) -> AsyncGenerator[bytes, None]:
-        written, count = Written(form, type(page)), 0
+        written, count, whole = Written(form, type(page)), 0, page.about
         with stack:
             while True:
                 count += len(page.rows)
@@ -153,10 +155,11 @@ class Exports:
                 if not after:
                     break
                 page = await self._desk.ask(question.model_copy(update={"after": after}), asker)
-            yield written.end(page.about, count)
+                whole = followed_by(whole, page.about)
+            yield written.end(whole, count)
 
     def _bulk(self, streams: Streams) -> Giving:
-        async def giving(question: FlowRows, form: StreamForm, asker: Asker) -> AsyncGenerator[bytes, None]:
+        async def giving(question: FlowRows, form: StreamForm, asker: Asker) -> Begun:
             stack = ExitStack()
             stack.enter_context(self._desk.exporting())
             try:
@@ -165,12 +168,12 @@ class Exports:
             except BaseException:
                 stack.close()
                 raise
-            return following(stack, stream, form)
+            return stream.about, following(stack, stream, form)
 
         return giving
 
     def _lineage(self, streams: Streams) -> Giving:
-        async def giving(question: Lineage, vocabulary: Vocabulary, asker: Asker) -> AsyncGenerator[bytes, None]:
+        async def giving(question: Lineage, vocabulary: Vocabulary, asker: Asker) -> Begun:
             telling, stack = Telling(question, vocabulary), ExitStack()
             stack.enter_context(self._desk.exporting())
             try:
@@ -179,7 +182,7 @@ class Exports:
             except BaseException:
                 stack.close()
                 raise
-            return self._telling(stack, telling, asker, lines)
+            return telling.about, self._telling(stack, telling, asker, lines)
 
         return giving
 
@@ -217,8 +220,19 @@ def _piece_of(lines: Iterator[str]) -> bytes:
     return "".join(taken).encode()
 
 
-Giving = Callable[[Any, Any, Asker], Any]
-"""Begins an export, and gives its pieces."""
+Begun = tuple[About | None, AsyncGenerator[bytes, None]]
+"""An export: what it says of itself at its beginning, and its pieces."""
+Giving = Callable[[Any, Any, Asker], Awaitable[Begun]]
+"""Begins an export."""
+
+
+def _how_complete(about: About | None) -> dict[str, str]:
+    """Headers for what has no place for it in its form, such as Parquet: how far the ledger had come."""
+    if about is None:
+        return {}
+    come, lag = about.completeness.complete_up_to, about.completeness.lag_records
+    told = {"flowtrack-complete-up-to": "" if come is None else come.isoformat()}
+    return told if lag is None else {**told, "flowtrack-lag-records": str(lag)}
 
 
 async def following(stack: ExitStack, stream: Stream, form: StreamForm) -> AsyncGenerator[bytes, None]:
@@ -283,7 +297,8 @@ def end_of(form: StreamForm, about: About, rows: int, digest: str) -> bytes:
     if form is StreamForm.PARQUET:
         return b""
     if form is StreamForm.CSV:
-        return f"#end,rows={rows},sha256={digest}\r\n".encode()
+        come = "".join(f",{name.removeprefix('flowtrack-')}={value}" for name, value in _how_complete(about).items())
+        return f"#end,rows={rows},sha256={digest}{come}\r\n".encode()
     told = {"rows": rows, "sha256": digest, "about": about.model_dump(mode="json")}
     return json.dumps({"end": told}, ensure_ascii=False).encode() + b"\n"
 
