@@ -39,6 +39,13 @@ def test_numbers_are_whole_at_any_width(monkeypatch: pytest.MonkeyPatch, width: 
     assert max(map(len, text.splitlines())) <= width
 
 
+def test_columns_move_together_before_they_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The books have nine short columns: on eighty letters they are a table still."""
+    columns = ["epoch", "p", "read", "judged", "dead", "on the way", "missing", "twice", "balanced"]
+    books = Table("Reconciliation", columns, [["ea564bb1", "0", 10_501, 10_500, 1, 0, 0, 0, "yes"]])
+    assert any(all(each in line for each in columns) for line in shown(80, books, monkeypatch).splitlines())
+
+
 @pytest.mark.parametrize("width", [40, 100, 200])
 def test_titles_are_not_broken_at_the_width_of_their_table(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     """A title longer than its narrow table stands on one line."""

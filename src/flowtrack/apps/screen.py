@@ -34,7 +34,7 @@ _STYLES = {
 }
 """How words look that mean something; the words themselves say it too."""
 _SHORT = 16  # columns so narrow are never folded: it is the long ones that give way, down to this
-_BETWEEN = 3  # columns stand so far apart
+_APART = (3, 2)  # columns stand so far apart, where there is room
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,19 +206,20 @@ def _print_rich_table(console: Console, table: Table) -> None:
 
     cells = [[_cell(value) for value in row] for row in table.rows]
     widths = [max(map(width_of, column)) for column in zip(table.columns, *cells, strict=True)]
-    least = sum(min(width, _SHORT) for width in widths) + _BETWEEN * len(widths) + 1
+    least = sum(min(width, _SHORT) for width in widths) + 1
+    apart = next((each for each in _APART if least + each * len(widths) <= console.width), 0)
     console.print(Text(table.title, style="bold"), soft_wrap=True)  # a table's own title breaks at its width
-    console.print(_grid(table, widths) if least <= console.width else _records(table, cells))
+    console.print(_grid(table, widths, apart) if apart else _records(table, cells))
     if table.note:
         console.print(Text(f"  {table.note}", style="dim"))
 
 
-def _grid(table: Table, widths: Sequence[int]) -> RichTable:
-    """Rows under headings: columns that are short stand whole, the others give way."""
+def _grid(table: Table, widths: Sequence[int], apart: int) -> RichTable:
+    """Rows under headings, columns so far apart: those that are short stand whole, the others give way."""
     from rich import box
     from rich.table import Table as RichTable
 
-    shown = RichTable(box=box.SIMPLE_HEAD)
+    shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, apart - 2))
     for number, (column, width) in enumerate(zip(table.columns, widths, strict=True)):
         numeric = bool(table.rows) and all(isinstance(row[number], int) for row in table.rows)
         at_least, short = min(width, _SHORT), width <= _SHORT
