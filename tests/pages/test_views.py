@@ -120,3 +120,12 @@ def test_answers_whose_question_has_lists_can_be_exported(site: Site, form: str,
     )
     assert found
     assert site.get(unescape(found[1])).status_code == 200
+
+
+@pytest.mark.parametrize(("language", "said"), [("ko", "목적: service"), ("en", "purpose: service")])
+def test_what_a_consent_covers_is_written_in_words(site: Site, language: str, said: str) -> None:
+    """The scope of a record is read dimension by dimension, not as it travels."""
+    site.client.post("/purpose", data={"subject": SUBJECT, "why": "case 7", "then": "/what-if"})
+    text = site.get("/subject", subject=SUBJECT, lang=language).text
+    assert said in text
+    assert "&#34;purpose&#34;" not in text

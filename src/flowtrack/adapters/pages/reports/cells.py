@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -105,15 +105,25 @@ class Cells:
         return self._words.code(_CODES[column], name) if column in _CODES else name
 
     def _said(self, value: Contract) -> str:
-        """A small value of its own inside a cell: what it says, field by field."""
-        parts = _flat(value.model_dump(mode="json", exclude_none=True))
-        told = [(self._words.code("scope", name), " + ".join(map(self._titled, terms))) for name, terms in parts]
-        return "; ".join(f"{name}: {said}" for name, said in told) or _DASH
+        return said_of(value, self._words, self._titled)
 
     def _titled(self, name: str) -> str:
         """A name behind what it means, where that is known: its title, or the word for a kind of processing."""
         title = self._titles.get(name) or self._words.code("kind", name)
         return name if title == name else f"{title} ({name})"
+
+
+def said_of(value: Contract, words: Words, titled: Callable[[str], str] = str) -> str:
+    """Write a small value of its own inside a cell, such as what a consent covers: what it says, field by field.
+
+    Args:
+        value: the one.
+        words: in the language.
+        titled: gives what people read for a name.
+    """
+    parts = _flat(value.model_dump(mode="json", exclude_none=True))
+    told = [(words.code("scope", name), " + ".join(map(titled, terms))) for name, terms in parts]
+    return "; ".join(f"{name}: {said}" for name, said in told) or _DASH
 
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> list[tuple[str, list[str]]]:

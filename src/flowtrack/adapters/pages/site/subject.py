@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 
 from fastapi.responses import RedirectResponse, Response
@@ -12,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from flowtrack.adapters.pages.pictures.bars import VERDICT_ORDER
 from flowtrack.adapters.pages.pictures.svg import Picture
 from flowtrack.adapters.pages.pictures.timeline import Line, Mark, ReadAs, Span, timeline
+from flowtrack.adapters.pages.reports.cells import said_of
 from flowtrack.adapters.pages.site.lineage import lineage_drawn
 from flowtrack.adapters.pages.site.visit import Visit
 from flowtrack.audit.graph import SubjectGraph
@@ -77,6 +79,7 @@ async def subject(visit: Visit) -> Response:
         bounds=bounds,
         sliders=sliders,
         steps_max=STEPS,
+        scope_said=lambda scope: said_of(scope, visit.words, partial(visit.words.code, "kind")),
     )
 
 
