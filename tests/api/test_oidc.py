@@ -183,6 +183,16 @@ def test_a_provider_that_is_away_is_said(api: Api, provider: Provider) -> None:
     assert asked(api, provider.token()) == 200
 
 
+def test_guesses_of_others_keep_nobody_out_and_ask_the_provider_little(api: Api, provider: Provider) -> None:
+    """After many tokens by keys that there are not, wrong ones wait, a right one does not, and keys were read twice."""
+    assert asked(api, provider.token()) == 200
+    wrong = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    guesses = [provider.token(kid=f"k{n}", key=wrong, algorithm="RS256") for n in range(40)]
+    assert {asked(api, token) for token in guesses} == {401, 429}
+    assert asked(api, provider.token()) == 200
+    assert provider.served.count("/keys") <= 2
+
+
 def test_a_session_ends_with_the_providers_token(api: Api, provider: Provider) -> None:
     """A browser that signs in with a token of the provider stays signed in no longer than that is valid."""
     signed = api.anonymous().post("/session", data={"token": provider.token()}, follow_redirects=False)

@@ -21,11 +21,6 @@ _HELP: Final = "show a token: `Authorization: Bearer …`"
 class Tokens(Protocol):
     """Knows tokens."""
 
-    @property
-    def asks_elsewhere(self) -> bool:
-        """Whether a token that is not known may cost a request to somebody else."""
-        ...
-
     def account(self, token: str) -> Account | None:
         """Give whose token it is; None where it is not known here."""
         ...
@@ -64,16 +59,14 @@ class Identify:
 
         Args:
             token: as it was shown.
-            address: from where: after too many wrong ones from there, nobody else is asked about any. What is known
-                here is let in all the same, since many may come from one address, that of a proxy.
+            address: from where: after too many wrong ones from there, wrong ones are told to wait. A right one is let
+                in all the same, since many may come from one address, that of a proxy.
 
         Raises:
             AccessError: nobody's.
             TooManyError: too many wrong ones.
         """
         for tokens in self._tokens:
-            if tokens.asks_elsewhere:
-                self._failures.check(address)
             account = await run_in_threadpool(tokens.account, token)
             if account is not None:
                 return account

@@ -51,8 +51,6 @@ class Provider:
         self._keys: jwt.PyJWKClient | None = None
         self._lock = threading.Lock()
 
-    asks_elsewhere: Final = True
-
     def account(self, token: str) -> Account | None:
         """Give whose token it is; None where it is none of this provider's, or is not valid.
 

@@ -60,8 +60,6 @@ class TokenBook:
         self._seen: tuple[int, int, int] | None = None
         self._tokens: dict[str, KeptToken] = {}
 
-    asks_elsewhere: Final = False
-
     def account(self, token: str) -> Account | None:
         """Give whose token it is; None where it is none of these, or has expired.
 
