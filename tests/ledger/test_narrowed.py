@@ -128,3 +128,30 @@ def test_parts_of_other_days_stay_unread(
         for statement, parameters in reading:
             read = rows(store, f"EXPLAIN ESTIMATE {statement}", **parameters)
             assert sum(part for _, _, part, *_ in read) <= parts * statement.count("FROM flows"), statement
+
+
+def test_shares_can_be_read_from_their_projection(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transfers, and whose data a party has, ask for nothing that the projection of shares has not."""
+    write_days(SinkStore(store))
+    asked: list[tuple[str, dict[str, Any]]] = []
+    rows, named = Store.rows, Store.named
+
+    def noted(self: Store, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        asked.append((statement, dict(parameters)))
+        return rows(self, statement, **parameters)
+
+    def noted_named(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
+        asked.append((statement, dict(parameters)))
+        return named(self, statement, **parameters)
+
+    monkeypatch.setattr(Store, "rows", noted)
+    monkeypatch.setattr(Store, "named", noted_named)
+    ledger = ClickHouseLedger(store, clock=clock)
+    assert ledger.ask(Transfers(home="JP"), asker=ASKER).rows
+    assert ledger.ask(ExposedSubjects(start="party", name="bank"), asker=ASKER).rows
+    shares = [each for each in asked if "kind = 'share'" in each[0] and "known_on" not in each[0]]
+    shares = [each for each in shares if "BETWEEN {first" not in each[0]]  # of a page, by the key of the table
+    assert len(shares) == 3  # countries for a hint, transfers, and who is on the page
+    for statement, parameters in shares:
+        plan = "\n".join(line for (line,) in rows(store, f"EXPLAIN projections = 1 {statement}", **parameters))
+        assert "Name: shares" in plan, plan  # which of both is less to read, the engine decides for each part

@@ -30,7 +30,7 @@ FROM ({standing})
 GROUP BY kind, service, recipient, dataset, category"""
 _MOVES: Final = "kind IN ('store', 'collect', 'use', 'share') AND (dataset != '' OR recipient != '')"
 
-# Only shares have a recipient: said here, the projection `share` answers, which is ordered by it.
+# Only shares have a recipient: said here, the projection `shares` answers, which is ordered by it.
 _AT: Final = {
     "dataset": "dataset = {name:String}",
     "service": "service = {name:String}",
