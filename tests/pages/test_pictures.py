@@ -18,6 +18,7 @@ from flowtrack.adapters.pages.pictures.graph import layout as layered
 from flowtrack.adapters.pages.pictures.sankey import Flow, layout, sankey
 from flowtrack.adapters.pages.pictures.svg import Picture, fitted, width_px
 from flowtrack.adapters.pages.pictures.timeline import Line, Mark, ReadAs, Span, timeline
+from flowtrack.policy.pack import default_pack
 
 HEADINGS = ["service", "category", "recipient", "verdict", "flows"]
 HELD = {"permit": "holds", "not_applicable": "withdrawn"}
@@ -182,6 +183,15 @@ def test_a_graph_goes_from_left_to_right(pairs: list[tuple[int, int]]) -> None:
     assert inside(root)
     corners = {(x, y) for x, y, _, _ in boxes(root)}
     assert len(corners) == len(names)
+
+
+def test_every_category_of_the_policy_stands_whole_in_a_picture_of_flows() -> None:
+    """No name of the default vocabulary is cut beside its column, nor between two, with a number of five digits."""
+    for category in default_pack().vocabularies.category:
+        for path in (("web", category, "acme"), (category, "acme")):
+            headings = [*("service", "category", "recipient")[: len(path)], "verdict", "flows"]
+            svg = sankey("title", headings, [Flow(path, 12_345, "permit")], tones=TONES).svg
+            assert f">{category}: 12,345</text>" in svg
 
 
 def test_kinds_of_places_are_told_without_colours() -> None:

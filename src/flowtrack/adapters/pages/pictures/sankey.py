@@ -22,11 +22,11 @@ from flowtrack.adapters.pages.pictures.svg import (
     width_px,
 )
 
-WIDTH = 960.0
+WIDTH = 1180.0
 _TOP, _BOTTOM, _NODE_PX, _GAP_PX = 30.0, 10.0, 14.0, 18.0
 _ROW_PX = 40.0
-_LABEL_PX = 230.0
-_EDGE_PX = 205.0
+_LABEL_PX = 276.0
+_EDGE_PX = 290.0
 """Beside the first and the last column, for their names."""
 
 Href = Callable[[int, str], str]

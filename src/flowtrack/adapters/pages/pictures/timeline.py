@@ -20,7 +20,7 @@ from flowtrack.adapters.pages.pictures.svg import (
 )
 
 WIDTH = 960.0
-_LEFT, _RIGHT, _TOP, _BOTTOM, _LANE_PX, _MARK_PX = 170.0, 16.0, 14.0, 30.0, 34.0, 7.0
+_LEFT, _RIGHT, _TOP, _BOTTOM, _LANE_PX, _MARK_PX = 230.0, 16.0, 14.0, 30.0, 34.0, 7.0
 
 _SHAPES: Final[Mapping[str, str]] = {
     "collect": "M0 -{r}L{r} {r}L-{r} {r}Z",
