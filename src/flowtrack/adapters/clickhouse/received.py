@@ -33,7 +33,7 @@ SELECT * FROM
            sumIf(flows, verdict = 'indeterminate') AS indeterminate, arraySort(groupUniqArray(service)) AS services,
            arraySort(groupUniqArray(purpose)) AS purposes, min(day) AS first, max(day) AS last,
            groupUniqArray((pack, toUInt64(situation))) AS judged,
-           groupUniqArrayArray(groupUniqArray(pack)) OVER () AS packs,
+           groupUniqArrayArray(groupUniqArray(pack)) OVER () AS packs, groupUniqArray(category) OVER () AS categories,
            sum(all_flows) OVER () AS sum_flows, sum(denied) OVER () AS sum_denied,
            count() OVER () - row_number() OVER (ORDER BY all_flows DESC, recipient, category) AS behind
     FROM ({standing}) GROUP BY recipient, category
@@ -42,14 +42,27 @@ WHERE {after}
 ORDER BY all_flows DESC, recipient, category LIMIT {rows:UInt32} SETTINGS max_threads = 2"""
 _AFTER: Final = "(-toInt64(all_flows), recipient, category) > (-{k0:Int64}, {k1:String}, {k2:String})"
 _KEY: Final = ("all_flows", "recipient", "category")
-# How many people there are by the categories that the party has of them: the party's rows are read once.
+# How many people there are by the categories that the party has of them, categories as bits: the party's rows are read
+# once. Of whom something was taken back, what stands is told row by row.
 _SUBJECTS: Final = """
+SELECT masks, countIf(NOT back), countIf(back), groupArrayIf(%d)(subject, back) FROM
+(
+    SELECT subject, [{masks}] AS masks, min(sign) < 0 AS back
+    FROM flows WHERE kind = 'share' AND {where} AND {when} GROUP BY subject
+)
+GROUP BY masks SETTINGS max_threads = 2"""
+_MASK: Final = """groupBitOr(transform(category, {{names{0}:Array(String)}},
+           arrayMap(bit -> bitShiftLeft(toUInt64(1), bit), range(length({{names{0}:Array(String)}}))), toUInt64(0)))"""
+BITS: Final = 64
+TOLD: Final = 10_000
+"""So many subjects of whom something was taken back are asked about by name; of more, all rows are read again."""
+_ROW_BY_ROW: Final = """
 SELECT categories, count() FROM
 (
     SELECT groupArray(category) AS categories FROM
     (
-        SELECT category, subject FROM flows WHERE kind = 'share' AND {where} AND {when}
-        GROUP BY category, subject HAVING sum(sign) > 0 ORDER BY category
+        SELECT category, subject FROM flows WHERE kind = 'share' AND {where} AND {when} AND {whose}
+        GROUP BY category, subject HAVING sum(sign) > 0
     )
     GROUP BY subject
 )
@@ -86,7 +99,7 @@ def received(store: Store, question: Received, about: About) -> ReceivedAnswer:
     clauses = judgements_of(store, {pair for row in found for pair in row["judged"]})
     subjects, everybody = None, None
     if question.recipient is not None:
-        subjects, everybody = _subjects(store, question)
+        subjects, everybody = _subjects(store, question, found[0]["categories"] if found else [])
     if found and found[-1]["behind"]:
         about = about.cut(found[-1]["behind"], cursor_of(question, [found[-1][name] for name in _KEY]))
     return ReceivedAnswer(
@@ -133,17 +146,43 @@ def received_subjects(store: Store, question: ReceivedSubjects, about: About) ->
     return RecipientAnswer(about=about, rows=rows)
 
 
-def _subjects(store: Store, question: Received) -> tuple[dict[str, int], int]:
-    """How many people's data one party received: by category, and in all."""
+def _subjects(store: Store, question: Received, names: list[str]) -> tuple[dict[str, int], int]:
+    """How many people's data one party received: by category, and in all.
+
+    Args:
+        store: open.
+        question: of one party.
+        names: the categories that flows to it stand of.
+    """
     times = times_of(question)
     where, filters = filters_of(question, _FILTERS)
-    statement = _SUBJECTS.replace("{where}", where).replace("{when}", times.exact)
+    asked: dict[str, Any] = {**times.parameters, **filters}
+
+    def filled(statement: str) -> str:
+        return statement.replace("{where}", where).replace("{when}", times.exact)
+
+    chunks = [names[first : first + BITS] for first in range(0, len(names), BITS)]
+    masks = ", ".join(_MASK.format(number) for number in range(len(chunks)))
+    given = {f"names{number}": chunk for number, chunk in enumerate(chunks)}
+    found = store.rows(filled(_SUBJECTS % TOLD).replace("{masks}", masks), **asked, **given)
+    counted = [(_named(bits, chunks), subjects) for bits, subjects, _, _ in found]
+    left = sum(back for *_, back, _ in found)
+    if left > TOLD:
+        counted = store.rows(filled(_ROW_BY_ROW).replace("{whose}", "1"), **asked)
+    elif left:
+        asked["subjects"] = [subject for *_, backs in found for subject in backs]
+        counted += store.rows(filled(_ROW_BY_ROW).replace("{whose}", "subject IN {subjects:Array(UUID)}"), **asked)
     by_category: Counter[str] = Counter()
-    everybody = 0
-    for categories, subjects in store.rows(statement, **times.parameters, **filters):
-        everybody += subjects
+    for categories, subjects in counted:
         by_category.update(dict.fromkeys(categories, subjects))
-    return by_category, everybody
+    return by_category, sum(subjects for _, subjects in counted)
+
+
+def _named(masks: list[int], chunks: list[list[str]]) -> list[str]:
+    """The categories whose bits are set."""
+    return [
+        name for mask, names in zip(masks, chunks, strict=True) for bit, name in enumerate(names) if mask >> bit & 1
+    ]
 
 
 def _numbered(key: list[str | int] | None) -> dict[str, Any]:
