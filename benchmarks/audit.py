@@ -5,13 +5,18 @@ below 300 ms, overview below 1 s, blast radius below 2 s; export at 200,000 rows
 with fifty auditors at once, while the sink writes, p95 below 500 ms.
 
 Fifty auditors ask in the four roles of GDPRbench, in its shares (benchmarks/rig/gdprbench.py says which question
-stands for which operation), each one question after the other without a pause.  The API runs as `flowtrack api` does,
+stands for which operation), each one question after the other without a pause, or with one (`--pause-s`), as people
+who read an answer before they ask again.  Half as long as is measured they ask unmeasured first, so that what is
+measured is a day's work and not its first seconds.  The API runs as `flowtrack api` does,
 in a process of its own over the embedded engine; the sink's writer shares that process, and writes decisions at a
 steady rate.  The clients run on the same machine, so on two cores they take their share of both.  Left out: TLS, an
 OpenID provider, a ClickHouse server, Kafka before the sink.  Wall times: the load beforehand is told.
 
 `--keep DIR` takes a ledger that `python -m benchmarks.ledger --keep DIR` made, and asks a copy of it; nobody must have
-it open.  `--url` asks an API that runs, with the token in FLOWTRACK_BENCH_TOKEN, which needs the roles auditor,
+it open.  With `--at-rest` it is one that the engine has merged as it does when nothing was written for a day, which
+takes some seven minutes at 100 million rows and is kept as well.
+
+`--url` asks an API that runs, with the token in FLOWTRACK_BENCH_TOKEN, which needs the roles auditor,
 regulator, controller and subject_desk; nothing is written there.
 """
 
@@ -33,10 +38,11 @@ from typing import Any, Final
 
 import httpx
 
-from benchmarks.rig.audited import Api, copied, running
-from benchmarks.rig.auditors import WHY, Answered, Known, ask_at_once
+from benchmarks.rig.at_rest import bring_to_rest
+from benchmarks.rig.audited import MEMORY_BYTES, Api, copied, running
+from benchmarks.rig.auditors import WHY, Answered, Asking, Known
 from benchmarks.rig.gdprbench import WORKLOADS
-from benchmarks.rig.ledger_data import DAYS, START, make, subjects_drawn
+from benchmarks.rig.ledger_data import DATASETS, DAYS, START, make, subjects_drawn
 from benchmarks.rig.telling import Figure, options_of, tell
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
@@ -58,6 +64,7 @@ _QUESTIONS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Family to its name here and its goal; one that the API does not have is told as left out."""
 _BAD_REQUEST = 400
+_RESTS = "rests"
 
 
 def main() -> None:
@@ -65,14 +72,17 @@ def main() -> None:
     parser = options_of(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="size of the ledger")
     parser.add_argument("--keep", type=Path, help="folder of ledgers that `python -m benchmarks.ledger --keep` made")
+    parser.add_argument("--at-rest", action="store_true", help="of `--keep`: merged as after a day without writing")
     parser.add_argument("--url", default="", help="ask this API instead of one of our own")
     parser.add_argument("--auditors", type=int, default=50, help="so many at once")
     parser.add_argument("--seconds", type=float, default=20.0, help="for so long")
+    parser.add_argument("--pause-s", type=float, default=2.0, help="and once more with a pause between questions")
     parser.add_argument("--writes", type=int, default=1_000, help="decisions a second that the sink writes meanwhile")
     parser.add_argument("--only-at-once", action="store_true", help="leave out questions one by one, and exports")
     options = parser.parse_args()
     if options.tiny:
         options.rows, options.auditors, options.seconds, options.writes = TINY, 4, 1.0, 200
+        options.pause_s = 0.1
     with _api(options) as api:
         figures = _measured(api, options)
     load = os.getloadavg()[0]
@@ -90,15 +100,26 @@ def _api(options: argparse.Namespace) -> Iterator[Api]:
         data_dir = Path(made)
         kept = None if options.keep is None else options.keep / f"{options.rows}"
         if kept is not None and (kept / "whole").exists():
-            copied(kept, data_dir / "store")
+            copied(_resting(kept) if options.at_rest else kept, data_dir / "store")
         else:
             with Store(ClickHouseSettings(data_dir=data_dir / "store", memory_bytes_max=2 << 30)) as store:
                 store.migrate()
                 make(store, options.rows, _say)
-        events = int(options.writes * (options.seconds + 5))
+        events = int(options.writes * (3 * options.seconds + 10))
         with running(data_dir, events=events, per_second=options.writes) as api:
             yield api
         shutil.rmtree(data_dir / "store", ignore_errors=True)
+
+
+def _resting(kept: Path) -> Path:
+    """Give a ledger beside another one that has come to rest, and make it where there is none."""
+    resting = kept.with_name(f"{kept.name}-at-rest")
+    if not (resting / _RESTS).exists():
+        shutil.rmtree(resting, ignore_errors=True)
+        copied(kept, resting)
+        sys.stderr.write(f"{bring_to_rest(resting, MEMORY_BYTES)} parts at rest\n")
+        (resting / _RESTS).touch()
+    return resting
 
 
 def _say(events: int) -> None:
@@ -114,7 +135,8 @@ def _measured(api: Api, options: argparse.Namespace) -> list[Figure]:
         figures = [] if options.only_at_once else _one_by_one(client, api, families, known, options)
         figures += [] if options.only_at_once else _exported(client, api, options)
     api.start_sink() if api.pid else None
-    figures += _at_once(api, families, known, options)
+    for pause_s in (0.0, options.pause_s):
+        figures += _at_once(api, families, known, options, pause_s)
     for family in sorted(set(_QUESTIONS) - families):
         sys.stderr.write(f"left out, the API does not have it: {family}\n")
     return figures
@@ -186,7 +208,7 @@ def _parameters(family: str, known: Known, number: int) -> dict[str, str]:
         return {"recipient": known.recipients[number % len(known.recipients)]}
     if family == "blast":
         since = START + timedelta(days=DAYS * 2 // 3)
-        return {"start": "dataset", "name": f"dataset-{number % 300:03d}", "since": since.isoformat()}
+        return {"start": "dataset", "name": f"dataset-{number * 37 % DATASETS:03d}", "since": since.isoformat()}
     return window if family in {"graph", "violations"} else {}
 
 
@@ -227,19 +249,22 @@ def _rows_in(file: Any) -> int:
     return int(ParquetFile(file).metadata.num_rows)
 
 
-def _at_once(api: Api, families: frozenset[str], known: Known, options: argparse.Namespace) -> list[Figure]:
+def _at_once(
+    api: Api, families: frozenset[str], known: Known, options: argparse.Namespace, pause_s: float
+) -> list[Figure]:
+    asked = Asking(api.url, api.tokens, known, families, auditors=options.auditors, pause_s=pause_s)
+    asyncio.run(asked.for_so_long(options.seconds / 2))
     written, cpu_ms, begun_s = api.written(), api.processor_ms(), time.monotonic()
-    answered = asyncio.run(
-        ask_at_once(api.url, api.tokens, known, families, auditors=options.auditors, seconds=options.seconds)
-    )
+    answered = asyncio.run(asked.for_so_long(options.seconds))
     took_s = time.monotonic() - begun_s
     goal = "< 500 ms" if options.rows == _GOAL_ROWS else ""
+    who = f"{options.auditors} auditors at once, {f'{pause_s:g} s between questions' if pause_s else 'without a pause'}"
     cpu_ms = (api.processor_ms() - cpu_ms) / len(answered)
     walls_ms = [each.took_ms for each in answered]
     refused = sum(each.status >= _BAD_REQUEST for each in answered)
     return [
-        Figure(f"{options.auditors} auditors at once, p50", "ms", (_percentile(walls_ms, 0.5),)),
-        Figure(f"{options.auditors} auditors at once, p95", "ms", (_percentile(walls_ms, 0.95),), goal),
+        Figure(f"{who}, p50", "ms", (_percentile(walls_ms, 0.5),)),
+        Figure(f"{who}, p95", "ms", (_percentile(walls_ms, 0.95),), goal),
         Figure("answers a second", "1/s", (len(answered) / took_s,)),
         Figure("processor time an answer, the sink's among it", "ms", (cpu_ms,)),
         Figure("answers that were refusals", "", (float(refused),), "0"),

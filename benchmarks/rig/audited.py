@@ -36,7 +36,7 @@ ROOT: Final = Path(__file__).parent.parent.parent
 _BATCHES_PER_S = 4
 _READY_S = 600.0
 _END_S = 60.0
-_MEMORY_BYTES = 4 << 30
+MEMORY_BYTES = 4 << 30
 _LINKED_BYTES = 1 << 20
 """Files so long are parts of data, which the engine never changes: a copy of a ledger shares them."""
 
@@ -101,7 +101,7 @@ def running(data_dir: Path, *, events: int, per_second: int) -> Iterator[Api]:
         "FLOWTRACK_API__PORT": "0",
         "FLOWTRACK_API__RATE_PER_MINUTE": "1000000",
         "FLOWTRACK_API__EXPORTS_PER_MINUTE": "1000",
-        "FLOWTRACK_CLICKHOUSE__MEMORY_BYTES_MAX": str(_MEMORY_BYTES),
+        "FLOWTRACK_CLICKHOUSE_MEMORY_BYTES_MAX": str(MEMORY_BYTES),
     }
     command = [sys.executable, "-m", "benchmarks.rig.audited", str(data_dir), str(events), str(per_second)]
     log = data_dir / "api.log"
@@ -149,7 +149,7 @@ class Sink(threading.Thread):
         pause = threading.Event()
         while not (self._data_dir / "write").exists():
             pause.wait(0.1)
-        settings = ClickHouseSettings(data_dir=self._data_dir / "store", memory_bytes_max=_MEMORY_BYTES)
+        settings = ClickHouseSettings(data_dir=self._data_dir / "store", memory_bytes_max=MEMORY_BYTES)
         with Store(settings) as store:
             writer, offsets, rows = LedgerWriter(SinkStore(store), f"bench-{os.getpid()}"), Counter[int](), 0
             due_s = time.monotonic()

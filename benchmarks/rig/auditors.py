@@ -60,6 +60,10 @@ class Auditor:
             return _INSTEAD, {}
         return asked.family, self._parameters(asked, skewed=workload.skewed)
 
+    def pause_s(self, mean_s: float) -> float:
+        """Draw how long to wait."""
+        return self._chance.uniform(0, 2 * mean_s)
+
     def _parameters(self, asked: Asked, *, skewed: bool) -> dict[str, str]:
         found: dict[str, str] = {}
         for name in asked.given:
@@ -83,36 +87,54 @@ class Auditor:
         return min(count - 1, int(count ** self._chance.random()) - 1)
 
 
-async def ask_at_once(
-    url: str,
-    tokens: Mapping[Role, str],
-    known: Known,
-    families: frozenset[str],
-    *,
-    auditors: int,
-    seconds: float,
-) -> list[Answered]:
-    """Let so many auditors ask for so long, a quarter of them in each of the four roles."""
-    limits = httpx.Limits(max_connections=auditors)
-    until_s = time.monotonic() + seconds
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=_TIMEOUT_S, trust_env=False) as client:
-        names = list(WORKLOADS)
-        tasks = [
-            _audit(client, tokens, names[number % len(names)], Auditor(known, families, number), until_s)
-            for number in range(auditors)
-        ]
-        return [answered for each in await asyncio.gather(*tasks) for answered in each]
+class Asking:
+    """So many auditors at once, a quarter of them in each of the four roles.
 
+    Args:
+        url: of the API.
+        tokens: by role.
+        known: what to ask about.
+        families: that the API has.
+        auditors: so many.
+        pause_s: how long each waits after an answer; drawn evenly between nothing and twice as long.
+    """
 
-async def _audit(
-    client: httpx.AsyncClient, tokens: Mapping[Role, str], name: str, auditor: Auditor, until_s: float
-) -> list[Answered]:
-    workload = WORKLOADS[name]
-    found: list[Answered] = []
-    headers = {"authorization": f"Bearer {tokens[workload.role]}", "flowtrack-purpose": WHY}
-    while not found or time.monotonic() < until_s:
-        family, parameters = auditor.draw(workload)
-        begun_s = time.monotonic()
-        response = await client.get(f"/v1/{family}", params=parameters, headers=headers)
-        found.append(Answered(name, family, response.status_code, (time.monotonic() - begun_s) * 1_000))
-    return found
+    def __init__(
+        self,
+        url: str,
+        tokens: Mapping[Role, str],
+        known: Known,
+        families: frozenset[str],
+        *,
+        auditors: int,
+        pause_s: float,
+    ) -> None:
+        self._url = url
+        self._tokens = tokens
+        self._pause_s = pause_s
+        self._auditors = [Auditor(known, families, number) for number in range(auditors)]
+
+    async def for_so_long(self, seconds: float) -> list[Answered]:
+        """Let them ask, each going on where it stopped before."""
+        limits = httpx.Limits(max_connections=len(self._auditors))
+        until_s = time.monotonic() + seconds
+        async with httpx.AsyncClient(base_url=self._url, limits=limits, timeout=_TIMEOUT_S, trust_env=False) as client:
+            names = list(WORKLOADS)
+            tasks = [
+                self._audit(client, names[number % len(names)], auditor, until_s)
+                for number, auditor in enumerate(self._auditors)
+            ]
+            return [answered for each in await asyncio.gather(*tasks) for answered in each]
+
+    async def _audit(self, client: httpx.AsyncClient, name: str, auditor: Auditor, until_s: float) -> list[Answered]:
+        workload = WORKLOADS[name]
+        found: list[Answered] = []
+        headers = {"authorization": f"Bearer {self._tokens[workload.role]}", "flowtrack-purpose": WHY}
+        while not found or time.monotonic() < until_s:
+            family, parameters = auditor.draw(workload)
+            begun_s = time.monotonic()
+            response = await client.get(f"/v1/{family}", params=parameters, headers=headers)
+            found.append(Answered(name, family, response.status_code, (time.monotonic() - begun_s) * 1_000))
+            if self._pause_s:
+                await asyncio.sleep(auditor.pause_s(self._pause_s))
+        return found

@@ -32,7 +32,7 @@ ASKER = Asker(who="jo", role=Role.AUDITOR, why="case 7")
 
 SERVER = "FLOWTRACK_TEST_CLICKHOUSE"
 _numbers = itertools.count()
-_MEMORY_BYTES = 1 << 30
+MEMORY_BYTES = 1 << 30
 """Of the one engine of all tests: hundreds of databases leave their mark on what it thinks it uses."""
 
 
@@ -52,7 +52,7 @@ def clock() -> datetime:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The directory of this process's one engine, kept open: each test has a database of its own in it."""
     directory = tmp_path_factory.mktemp("store")
-    with Store(ClickHouseSettings(data_dir=directory, memory_bytes_max=_MEMORY_BYTES)):
+    with Store(ClickHouseSettings(data_dir=directory, memory_bytes_max=MEMORY_BYTES)):
         yield directory
 
 

@@ -16,6 +16,9 @@ _CACHE_BYTES = 8 * _MIB
 _MARKS_BYTES = 32 * _MIB
 """Marks of all columns of 100 million rows are some 10 MiB. With 8 a trail found one in ten of them and read the others
 anew, which took four to seven times as long (docs/performance.md)."""
+_PART_BYTES = 512 * _MIB
+"""Parts are merged up to this size, some ten million rows, or up to as much as the engine may use, if that is more: a
+merge holds the bitmaps of its rows' offsets, and a trail costs 3 ms for each part that has rows of the subject."""
 _SMALLEST_MIB = 200  # below, the engine has nothing left to merge with after loading itself
 _PREFIX = "FLOWTRACK_CLICKHOUSE__"
 _ENGINE = Path(__file__).with_name("engine.xml")  # a file for certain: the engine itself reads it
@@ -141,6 +144,7 @@ class ClickHouseSettings(BaseSettings):
             "primary_index_cache_size": str(_CACHE_BYTES),
             "query_condition_cache_size": str(_CACHE_BYTES),
             "compiled_expression_cache_size": str(_CACHE_BYTES),
+            "merge_tree.max_bytes_to_merge_at_max_space_in_pool": str(max(_PART_BYTES, self.memory_bytes_max)),
             "background_pool_size": "1",
             "background_schedule_pool_size": "1",
             "background_common_pool_size": "1",
