@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from flowtrack.audit.blast import (
     Blast,
     BlastAnswer,
     Moved,
+    PlaceKind,
     State,
     Withdrawal,
     WithdrawalAnswer,
@@ -25,7 +26,7 @@ from flowtrack.domain.instants import instant_us
 
 _STEP_COLUMNS: Final = "kind, service, recipient, dataset, category, toDate(happened_at) AS day"
 _STEPS: Final = """
-SELECT kind, service, recipient, dataset, category, min(day), max(day)
+SELECT kind, service, recipient, dataset, category, min(day), max(day), sum(flows)
 FROM ({standing})
 GROUP BY kind, service, recipient, dataset, category"""
 _MOVES: Final = "kind IN ('store', 'collect', 'use', 'share') AND (dataset != '' OR recipient != '')"
@@ -36,37 +37,61 @@ _AT: Final = {
     "service": "service = {name:String}",
     "party": "(kind = 'share' AND recipient = {name:String})",
 }
-_START: Final = "SELECT DISTINCT category FROM ({standing})"
+_START: Final = "SELECT category, flows FROM ({standing})"
 _HELD: Final = "happened_at < fromUnixTimestamp64Micro({held_until:Int64}, 'UTC')"
 # Of whom what was at the start, by category.
 _PAIRS: Final = """
 SELECT subject, category FROM flows WHERE {at} AND category IN {categories:Array(String)} AND {when} AND {held}
 GROUP BY subject, category HAVING sum(sign) > 0"""
 _AFFECTED: Final = f"SELECT uniqExact(subject), count() FROM ({_PAIRS}) SETTINGS max_threads = 2"  # noqa: S608 - fixed texts
-# The rows of these subjects and categories first, and only then what they say; where they are looked for is cut down
-# by names and times before, since those are compared faster than a subject.
-_REACHED: Final = """
-SELECT place.1 AS place_kind, place.2 AS place_name, sum(its_flows), uniqExact(subject), uniqExact((subject, category))
-FROM
-(
-    SELECT subject, category, kind, service, recipient, dataset, {held} AS was_there,
-           happened_at >= fromUnixTimestamp64Micro({follow:Int64}, 'UTC') AS later, sum(sign) AS its_flows
-    FROM flows
-    PREWHERE category IN {categories:Array(String)}
-         AND ({at}
-              OR (kind IN ('store', 'collect', 'share') AND service IN {services:Array(String)}
-                  OR kind IN ('use', 'share') AND dataset IN {datasets:Array(String)})
-                 AND happened_at >= fromUnixTimestamp64Micro({follow:Int64}, 'UTC'))
-    WHERE {when} AND (subject, category) IN ({pairs})
-    GROUP BY subject, category, kind, service, recipient, dataset, was_there, later HAVING its_flows > 0
-)
-ARRAY JOIN arrayFilter(x -> x.2 != '', [
+# Rows at the start, and those that moved on from where data may have got to.
+_LATER: Final = "happened_at >= fromUnixTimestamp64Micro({follow:Int64}, 'UTC')"
+_CANDIDATES: Final = f"""FROM flows
+    PREWHERE category IN {{categories:Array(String)}}
+         AND ({{at}}
+              OR (kind IN ('store', 'collect', 'share') AND service IN {{services:Array(String)}}
+                  OR kind IN ('use', 'share') AND dataset IN {{datasets:Array(String)}})
+                 AND {_LATER})
+    WHERE {{when}}"""
+_PLACES: Final = """arrayFilter(x -> x.2 != '', [
     if({at} AND was_there, ('start', 'start'), ('', '')),
     if(later AND kind IN ('store', 'collect') AND service IN {services:Array(String)}, ('dataset', dataset), ('', '')),
     if(later AND kind IN ('use', 'share') AND dataset IN {datasets:Array(String)}, ('service', service), ('', '')),
     if(later AND kind = 'share' AND service IN {services:Array(String)}, ('party', recipient), ('', ''))
-]) AS place
-GROUP BY place_kind, place_name SETTINGS max_threads = 2"""
+])"""
+# Where these are few, all are held at once, so that the table is looked through once.
+_AT_ONCE: Final = f"""
+SELECT place.1, place.2, sum(its_flows), uniqExact(subject), count()
+FROM
+(
+    SELECT subject, category, move.1 AS place, sum(move.2) AS its_flows
+    FROM
+    (
+        WITH {{held}} AS was_there, {_LATER} AS later
+        SELECT subject, category, sumIf(sign, {{at}} AND was_there) AS there,
+               groupArrayArray(arrayMap(x -> (x, sign), {_PLACES})) AS moves
+        {_CANDIDATES}
+        GROUP BY subject, category HAVING there > 0
+    )
+    ARRAY JOIN moves AS move
+    GROUP BY subject, category, place HAVING its_flows > 0
+)
+GROUP BY place SETTINGS max_threads = 2"""  # noqa: S608 - fixed texts
+AT_ONCE_MAX: Final = 1_000_000
+"""Rows; each takes some hundred bytes."""
+# Else the rows of these subjects and categories first, and only then what they say; where they are looked for is cut
+# down by names and times before, since those are compared faster than a subject.
+_REACHED: Final = f"""
+SELECT place.1, place.2, sum(its_flows), uniqExact(subject), uniqExact((subject, category))
+FROM
+(
+    SELECT subject, category, kind, service, recipient, dataset, {{held}} AS was_there, {_LATER} AS later,
+           sum(sign) AS its_flows
+    {_CANDIDATES} AND (subject, category) IN ({_PAIRS})
+    GROUP BY subject, category, kind, service, recipient, dataset, was_there, later HAVING its_flows > 0
+)
+ARRAY JOIN {_PLACES} AS place
+GROUP BY place SETTINGS max_threads = 2"""  # noqa: S608 - fixed texts
 _BEGIN: Final = Place("start", "start")
 
 # Of a record that came again under its ids the last state counts, as for the checker.
@@ -96,11 +121,12 @@ def blast(store: Store, question: Blast, about: About) -> BlastAnswer:
     times = times_of(question.model_copy(update={"since": None, "until": None}))
     held = times_of(question.model_copy(update={"since": None}))
     there = _START.replace("{standing}", standing("category", held, _AT[question.start]))
-    found_there = (name for (name,) in store.rows(there, **held.parameters, name=question.name))
+    found_there = dict(store.rows(there, **held.parameters, name=question.name))
     categories = sorted(name for name in found_there if under_any(name, question.categories))
     start = Place(question.start, question.name)
-    found = _candidates(store, question, times, categories)
-    counted = _counted(store, question, times, categories, found)
+    found, moved = _candidates(store, question, times, categories)
+    candidates = moved + sum(found_there[name] for name in categories)
+    counted = _counted(store, question, times, categories, found, candidates)
     _, subjects, pairs = counted.pop(_BEGIN, (0, 0, 0))
     rows = reached_of(start, subjects, found, {place: count[:2] for place, count in counted.items()})
     return BlastAnswer(
@@ -132,7 +158,7 @@ def withdrawal(store: Store, question: Withdrawal, about: About) -> WithdrawalAn
 
 
 def _counted(
-    store: Store, question: Blast, times: Times, categories: list[str], found: Mapping[Place, Arrival]
+    store: Store, question: Blast, times: Times, categories: list[str], found: Mapping[Place, Arrival], candidates: int
 ) -> dict[Place, tuple[int, int, int]]:
     """Flows, subjects, and pairs of subject and category, by place: exactly, from the rows."""
     asked: dict[str, Any] = {**times.parameters, "name": question.name, "categories": categories}
@@ -141,15 +167,18 @@ def _counted(
     if len(found) <= 1:  # it did not get anywhere: who is affected is all there is to count
         ((subjects, pairs),) = store.rows(_filled(_AFFECTED, question, times), **asked)
         return {_BEGIN: (pairs, subjects, pairs)} if pairs else {}
-    places = {kind: sorted(place.name for place in found if place.kind == kind) for kind in ("service", "dataset")}
     counts = store.rows(
-        _filled(_REACHED.replace("{pairs}", _PAIRS), question, times),
+        _filled(_AT_ONCE if candidates <= AT_ONCE_MAX else _REACHED, question, times),
         **asked,
         follow=0 if question.since is None else instant_us(question.since),
-        services=places["service"],
-        datasets=places["dataset"],
+        services=_names(found, "service"),
+        datasets=_names(found, "dataset"),
     )
     return {Place(kind, name): (flows, subjects, pairs) for kind, name, flows, subjects, pairs in counts}
+
+
+def _names(found: Iterable[Place], kind: PlaceKind) -> list[str]:
+    return sorted(place.name for place in found if place.kind == kind)
 
 
 def _filled(statement: str, question: Blast, times: Times) -> str:
@@ -157,17 +186,19 @@ def _filled(statement: str, question: Blast, times: Times) -> str:
     return statement.replace("{at}", _AT[question.start]).replace("{when}", times.exact).replace("{held}", held)
 
 
-def _candidates(store: Store, question: Blast, times: Times, categories: list[str]) -> dict[Place, Arrival]:
-    """The places that data may have got to, by sums of days."""
+def _candidates(store: Store, question: Blast, times: Times, categories: list[str]) -> tuple[dict[Place, Arrival], int]:
+    """The places that data may have got to, and how many flows were steps from or to one of them, by sums of days."""
     where = f"{_MOVES} AND category IN {{categories:Array(String)}}"  # of others nothing was at the start
     statement = _STEPS.replace("{standing}", standing(_STEP_COLUMNS, times, where))
-    steps = [
-        Step(source, target, category, first, last)
-        for kind, service, recipient, dataset, category, first, last in store.rows(
+    moved = [
+        (steps_of(kind, service, recipient, dataset), category, first, last, flows)
+        for kind, service, recipient, dataset, category, first, last, flows in store.rows(
             statement, **times.parameters, categories=categories
         )
-        for source, target in steps_of(kind, service, recipient, dataset)
     ]
+    steps = [Step(*ends, category, first, last) for each, category, first, last, _ in moved for ends in each]
     start = Place(question.start, question.name)
     since = date.min if question.since is None else question.since.astimezone(UTC).date()
-    return spread(start, categories, steps, since, question.hops_max)
+    found = spread(start, categories, steps, since, question.hops_max)
+    flows = sum(flows for each, *_, flows in moved if any(found.keys() & ends for ends in each))
+    return found, flows
