@@ -110,12 +110,12 @@ def test_people_are_counted_alike_however_they_are_told_apart(
         assert answer == expected.ask(asked, asker=ASKER), times
 
 
-@pytest.mark.parametrize("at_once", [0, 1_000_000])
+@pytest.mark.parametrize("row_bytes", [200, 1 << 40])
 def test_what_was_reached_is_the_same_however_it_is_looked_for(
-    ledgers: tuple[Ledger, Ledger], monkeypatch: pytest.MonkeyPatch, at_once: int
+    ledgers: tuple[Ledger, Ledger], monkeypatch: pytest.MonkeyPatch, row_bytes: int
 ) -> None:
     """Few rows are held all at once, of many those whose data was at the start are looked for first."""
-    monkeypatch.setattr(clickhouse_blast, "AT_ONCE_MAX", at_once)
+    monkeypatch.setattr(clickhouse_blast, "ROW_BYTES", row_bytes)
     real, expected = ledgers
     for question, times in product([each for each in QUESTIONS if isinstance(each, Blast)], TIMES):
         asked = question.model_copy(update=times)

@@ -77,8 +77,8 @@ FROM
     GROUP BY subject, category, place HAVING its_flows > 0
 )
 GROUP BY place SETTINGS max_threads = 2"""  # noqa: S608 - fixed texts
-AT_ONCE_MAX: Final = 1_000_000
-"""Rows; each takes some hundred bytes."""
+ROW_BYTES: Final = 200
+"""That a row among them may take, of what the engine may use."""
 # Else the rows of these subjects and categories first, and only then what they say; where they are looked for is cut
 # down by names and times before, since those are compared faster than a subject.
 _REACHED: Final = f"""
@@ -168,7 +168,7 @@ def _counted(
         ((subjects, pairs),) = store.rows(_filled(_AFFECTED, question, times), **asked)
         return {_BEGIN: (pairs, subjects, pairs)} if pairs else {}
     counts = store.rows(
-        _filled(_AT_ONCE if candidates <= AT_ONCE_MAX else _REACHED, question, times),
+        _filled(_AT_ONCE if candidates * ROW_BYTES <= store.settings.memory_bytes_max else _REACHED, question, times),
         **asked,
         follow=0 if question.since is None else instant_us(question.since),
         services=_names(found, "service"),
