@@ -144,7 +144,8 @@ def _measured(api: Api, options: argparse.Namespace) -> list[Figure]:
 
 def _got(client: httpx.Client, path: str, parameters: dict[str, str]) -> dict[str, Any]:
     response = client.get(f"/v1{path}", params=parameters)
-    response.raise_for_status()
+    if response.is_error:
+        raise RuntimeError(f"{path} {parameters}: {response.text}")
     found: dict[str, Any] = response.json()
     return found
 

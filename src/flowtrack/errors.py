@@ -109,6 +109,10 @@ class StoreUnavailableError(StoreError):
     """Nothing was written, and the same may work later: wait, say so, do it again."""
 
 
+class StoreMemoryError(StoreUnavailableError):
+    """A question takes more memory than the engine may use: ask for less, or give it more."""
+
+
 class StoreInDoubtError(StoreError):
     """Whether a write took effect is not known: read back before doing it again."""
 

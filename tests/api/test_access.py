@@ -19,7 +19,7 @@ from flowtrack.adapters.http.api.tokens import make_token, read_tokens, revoke_t
 from flowtrack.adapters.http.server import LoopbackServer
 from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.roles import Asker, Role
-from flowtrack.errors import ConfigurationError, StoreError, StoreUnavailableError
+from flowtrack.errors import ConfigurationError, StoreError, StoreMemoryError, StoreUnavailableError
 from tests.api.conftest import URL, Api
 
 PROBLEM = "application/problem+json"
@@ -217,6 +217,7 @@ def test_too_many_questions_at_once_are_refused(make: Callable[..., Api]) -> Non
     ("error", "status"),
     [
         (StoreUnavailableError("secret", where="http://secret", help="secret"), 503),
+        (StoreMemoryError("secret", where="http://secret", help="secret"), 503),
         (StoreError("secret"), 503),
         (ConfigurationError("secret"), 500),
         (ValueError("secret"), 500),
@@ -229,6 +230,7 @@ def test_errors_say_nothing_of_the_inside(make: Callable[..., Api], error: Excep
     response = make(Refusing(error)).client(Role.AUDITOR).get("/v1/violations")
     assert (response.status_code, response.headers["content-type"]) == (status, PROBLEM)
     assert "secret" not in response.text
+    assert ("memory" in response.text) == isinstance(error, StoreMemoryError)
     assert bool(response.headers.get("retry-after")) == (status == 503)
 
 

@@ -110,7 +110,7 @@ def test_people_are_counted_alike_however_they_are_told_apart(
         assert answer == expected.ask(asked, asker=ASKER), times
 
 
-@pytest.mark.parametrize("row_bytes", [200, 1 << 40])
+@pytest.mark.parametrize("row_bytes", [1, 1 << 40])
 def test_what_was_reached_is_the_same_however_it_is_looked_for(
     ledgers: tuple[Ledger, Ledger], monkeypatch: pytest.MonkeyPatch, row_bytes: int
 ) -> None:

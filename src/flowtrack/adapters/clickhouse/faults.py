@@ -19,7 +19,7 @@ from typing import NamedTuple
 from clickhouse_connect.driver.exceptions import ClickHouseError, StreamFailureError
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
-from flowtrack.errors import RuntimeStateError, StoreError, StoreInDoubtError, StoreUnavailableError
+from flowtrack.errors import RuntimeStateError, StoreError, StoreInDoubtError, StoreMemoryError, StoreUnavailableError
 
 _DAMAGED = "the ledger's files are damaged: put it back from a backup, and look after the disk"
 _LATER = "nothing to do here: it is tried again"
@@ -77,6 +77,7 @@ _IN_DOUBT = frozenset(
     }
 )
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_MEMORY = 241
 _CODE = re.compile(r"Code: (\d+)")
 _LOCK_FILE = "status"
 _OTHER_PATH = "cannot connect with different path"
@@ -139,6 +140,8 @@ def _of_client(error: ClickHouseError, doing: Doing) -> StoreError:
         kind = StoreError
         if code in _UNAVAILABLE:
             kind = StoreUnavailableError
+        elif code == _NO_MEMORY and not doing.writes:
+            kind = StoreMemoryError
         elif code in _IN_DOUBT:
             kind = _kind(doing, StoreInDoubtError)
         help_ = _HELP.get(code, _LATER if kind is not StoreError else "look into the engine's log for the statement")

@@ -21,7 +21,7 @@ from flowtrack.adapters.http.api.oidc import ProviderError
 from flowtrack.audit.families import FAMILIES
 from flowtrack.audit.hints import did_you_mean
 from flowtrack.domain.model import Contract
-from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreError
+from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreError, StoreMemoryError
 
 PROBLEM_JSON: Final = "application/problem+json"
 _RETRY_S = 2
@@ -112,9 +112,14 @@ def problem_of(error: FlowtrackError) -> JSONResponse:
         _log.error("tokens cannot be checked", error=error.what, where=error.where, help=error.help)
         return problem(503, "provider", detail="tokens cannot be checked now", headers={"retry-after": str(_RETRY_S)})
     _log.error("cannot answer", error=error.what, where=error.where, help=error.help)
+    after = {"retry-after": str(_RETRY_S)}
+    if isinstance(error, StoreMemoryError):
+        help_ = "ask for a shorter period or fewer categories, or have the ledger's engine given more memory"
+        return problem(
+            503, "memory", detail="the answer takes more memory than the ledger may use", help=help_, headers=after
+        )
     if isinstance(error, StoreError):
         help_ = "ask again in a moment"
-        after = {"retry-after": str(_RETRY_S)}
         return problem(503, "ledger", detail="the ledger does not answer now", help=help_, headers=after)
     return problem(500, "internal", detail="the question could not be answered", help="look into the log of the API")
 
