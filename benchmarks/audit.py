@@ -64,6 +64,8 @@ _QUESTIONS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Family to its name here and its goal; one that the API does not have is told as left out."""
 _BAD_REQUEST = 400
+_BLASTS = 15
+"""Datasets from the most used on; of the most used, an answer over 100 million rows takes many seconds."""
 _RESTS = "rests"
 
 
@@ -186,6 +188,7 @@ def _one_by_one(
         if family not in families:
             continue
         often = 3 if options.tiny else (len(known.subjects) if "subject" in name else 10 * options.rounds)
+        often = min(often, _BLASTS) if family == "blast" else often
         walls_ms, cpu_ms = list[float](), api.processor_ms()
         for number in range(often):
             begun_s = time.monotonic()
@@ -209,7 +212,7 @@ def _parameters(family: str, known: Known, number: int) -> dict[str, str]:
         return {"recipient": known.recipients[number % len(known.recipients)]}
     if family == "blast":
         since = START + timedelta(days=DAYS * 2 // 3)
-        return {"start": "dataset", "name": f"dataset-{number * 37 % DATASETS:03d}", "since": since.isoformat()}
+        return {"start": "dataset", "name": f"dataset-{number * DATASETS // _BLASTS:03d}", "since": since.isoformat()}
     return window if family in {"graph", "violations"} else {}
 
 
