@@ -107,7 +107,7 @@ def test_trails_are_those_of_the_memory(ledger: ClickHouseLedger, expected: Memo
 
 
 def test_what_is_known_whole_of_a_situation_is_asked_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A judgement may come before its definition; once that is there, the connection keeps it."""
+    """A judgement may come before its definition; once that is there, it is kept, by the embedded engine for all."""
     row: dict[str, list[Any]] = {
         "pack": ["p@1"],
         "situation": [7],
@@ -132,6 +132,9 @@ def test_what_is_known_whole_of_a_situation_is_asked_once(store: Store, monkeypa
     assert [(name, row["severity"]) for name, row in kept.items()] == [(("p@1", 7), "high")]
     assert judgements_of(store, [("p@1", 7), ("p@1", 8)]) == kept
     assert asked == [[("p@1", 7)], [("p@1", 7)], [("p@1", 8)]]
+    with Store(store.settings) as another:
+        assert judgements_of(another, [("p@1", 7)]) == kept
+    assert len(asked) == (3 if store.settings.embedded else 4)
 
 
 def test_a_trail_of_nobody_is_empty(ledger: ClickHouseLedger) -> None:

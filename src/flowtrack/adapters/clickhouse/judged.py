@@ -1,27 +1,21 @@
-"""What packs say of situations, by name: what is known whole does not change, so a connection asks for it once."""
+"""What packs say of situations, by name: what is known whole does not change, so it is asked for once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
+from flowtrack.adapters.clickhouse.said import Named
 from flowtrack.adapters.clickhouse.store import Store
-
-Named = tuple[str, int]
-"""Pack and situation."""
 
 _JUDGEMENTS: Final = """
 SELECT pack, situation, severity, rules, clauses, reasons, notes, gaps, defined FROM judgements
 WHERE (pack, situation) IN {situations:Array(Tuple(String, UInt64))}
 ORDER BY defined DESC LIMIT 1 BY pack, situation"""
-_KEPT_MAX: Final = 20_000  # twice what the ledgers of the benchmark have: some 20 MiB
 _LISTS: Final = ("rules", "clauses", "reasons", "notes", "gaps")
 
 UNJUDGED: Final[dict[str, Any]] = {"severity": "", **{name: [] for name in _LISTS}}
 """What is said of a situation that the ledger does not have."""
-
-_kept: WeakKeyDictionary[Store, dict[Named, dict[str, Any]]] = WeakKeyDictionary()
 
 
 def judgements_of(store: Store, named: Iterable[Named]) -> dict[Named, dict[str, Any]]:
@@ -34,14 +28,11 @@ def judgements_of(store: Store, named: Iterable[Named]) -> dict[Named, dict[str,
     Raises:
         StoreError: the database cannot answer.
     """
-    kept = _kept.setdefault(store, {})
     wanted = set(named)
-    found = {name: kept[name] for name in wanted & kept.keys()}
+    found = store.kept.said.of(wanted)
     missing = sorted(wanted - found.keys())
     if missing:
         said = {(row["pack"], row["situation"]): row for row in store.named(_JUDGEMENTS, situations=missing)}
-        if len(kept) + len(said) > _KEPT_MAX:
-            kept.clear()
-        kept |= {name: row for name, row in said.items() if row["defined"]}
+        store.kept.said.add({name: row for name, row in said.items() if row["defined"]})
         found |= said
     return found

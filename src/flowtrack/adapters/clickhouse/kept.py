@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary
 
+from flowtrack.adapters.clickhouse.said import Said
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.touched import NARROWED, Touched, may_change
 from flowtrack.audit.cursors import pinned_anew
@@ -68,6 +69,8 @@ class Kept:
     """
 
     def __init__(self, rows_max: int, *, alone: bool) -> None:
+        self.said = Said()
+        """What packs say of situations."""
         self._lock = threading.Lock()
         self._alone = alone
         self._rows_max = rows_max
@@ -88,6 +91,7 @@ class Kept:
             self._connections += 1
             if self._connections == 1:
                 self._forget()
+                self.said.forget()
 
     def closed(self) -> None:
         """Note that a connection was closed."""

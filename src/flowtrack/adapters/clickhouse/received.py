@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-from flowtrack.adapters.clickhouse.judged import Named, judgements_of
+from flowtrack.adapters.clickhouse.judged import judgements_of
+from flowtrack.adapters.clickhouse.said import Named
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.adapters.clickhouse.sums import filters_of, standing
 from flowtrack.adapters.clickhouse.times import times_of
