@@ -24,6 +24,7 @@ to do.  No text ever carries the value of a personal field.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Collection, Mapping, Sequence
 
 
 class FlowtrackError(Exception):
@@ -82,7 +83,25 @@ class ConfigurationError(FlowtrackError):
 
 
 class QuestionError(FlowtrackError):
-    """A question to the ledger is not right: an unknown family, a cursor of another question, a name nobody has."""
+    """A question to the ledger is not right: an unknown family, a cursor of another question, a name nobody has.
+
+    Args:
+        fields: which fields of the question are meant; without them, `where` is one, or none is.
+        meant: by field, words that may have been meant, or all that there are.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        help: str = "",  # noqa: A002 - the word users read
+        fields: Sequence[str] = (),
+        meant: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        super().__init__(what, where=where, help=help)
+        self.fields = tuple(fields) or ((where,) if where else ())
+        self.meant = dict(meant or {})
 
 
 class AccessError(FlowtrackError):
@@ -90,11 +109,21 @@ class AccessError(FlowtrackError):
 
     Args:
         known: whether it is known who asks.
+        roles: those that may, where the roles of whoever asks are what is wrong.
     """
 
-    def __init__(self, what: str, *, where: str = "", help: str = "", known: bool = True) -> None:  # noqa: A002
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        help: str = "",  # noqa: A002 - the word users read
+        known: bool = True,
+        roles: Collection[str] = (),
+    ) -> None:
         super().__init__(what, where=where, help=help)
         self.known = known
+        self.roles = tuple(sorted(roles))
 
 
 class BrokerError(FlowtrackError):

@@ -86,7 +86,8 @@ def test_a_report_about_a_person_takes_a_purpose_and_is_written_down(site: Site)
     """Without a purpose there is no document; with one, the log of questions has it, and no address has the subject."""
     missing = site.client.post("/reports", data=filled("access-request", why=" "))
     assert missing.status_code == 400
-    assert ANNA not in missing.text
+    assert ANNA not in str(missing.url)
+    assert f'value="{ANNA}"' in missing.text
     given = site.client.post("/reports", data=filled("access-request", why="case of the page"))
     assert ANNA not in str(given.url)
     log = ledger().ask(AuditLog(limit=10_000), asker=Asker(who="jo", why="test")).rows
@@ -105,11 +106,42 @@ def test_a_report_about_a_person_takes_a_purpose_and_is_written_down(site: Site)
     ],
 )
 def test_a_form_that_is_not_right_gets_a_page_that_says_so(site: Site, wrong: dict[str, str]) -> None:
-    """What is wrong is named, and not repeated."""
+    """What is wrong is named above the form, which keeps what was typed, and never becomes markup."""
     response = site.client.post("/reports", data=filled("monthly", **wrong))
     assert response.status_code == 400
     assert "<h1>" in response.text
-    assert "alert(1)" not in response.text
+    assert 'role="alert"' in response.text
+    assert "<script>alert" not in response.text
+    if "report" not in wrong:
+        assert 'name="why" value="' in response.text.partition('<option value="ko"')[0]
+
+
+def test_a_form_that_is_refused_keeps_what_was_typed(site: Site) -> None:
+    """In the page's language, with the field under its own name and the wrong value there to be mended."""
+    response = site.client.post("/reports?lang=ko", data=filled("monthly", month="March", why="case 8"))
+    form = response.text.partition('id="monthly"')[2].partition("</section>")[0]
+    assert "월 (예: 2026-03)" in form.partition("</dl>")[0]
+    assert "2026-03처럼" in form
+    assert 'value="March"' in form
+    assert 'value="case 8"' in form
+    assert "case 8" not in response.text.replace(form, "")
+
+
+def test_a_purpose_is_asked_for_where_an_order_takes_one(site: Site) -> None:
+    """It has to be there where every order of a report names people; else the label says when."""
+    text = site.get("/reports", lang="en").text
+    for name, order in ORDERS.items():
+        form = text.partition(f'name="report" value="{name}"')[2].partition("</form>")[0]
+        why = form.partition(words(Language.EN)("purpose.why"))[2].partition("</label>")[0]
+        assert (" required" in why) == (order.takes_purpose == "always"), name
+        assert ("may be left empty" in why) == (order.takes_purpose == "never"), name
+        assert ("needed only" in why) == (order.takes_purpose == "sometimes"), name
+
+
+def test_the_register_of_transfers_names_no_option_of_a_command() -> None:
+    """A document is read by people who never saw a command line."""
+    for language in Language:
+        assert "--" not in words(language)("about.transfers.period")
 
 
 def test_a_form_of_another_site_makes_no_report(site: Site) -> None:

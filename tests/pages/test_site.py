@@ -103,7 +103,7 @@ def test_who_may_not_see_a_page_is_told(site: Site) -> None:
     site.roles = (Role.OPERATOR,)
     response = site.get("/violations")
     assert response.status_code == 403
-    assert "no role of this account" in response.text
+    assert "No role of this account" in response.text
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -14,6 +14,7 @@ from flowtrack.adapters.pages.rendering import Language
 from flowtrack.adapters.pages.site import places
 from flowtrack.adapters.pages.site.subject import drawn
 from flowtrack.adapters.pages.site.visit import Visit
+from flowtrack.audit.roles import Role
 from flowtrack.audit.trail import TrailConsent
 from tests.pages.conftest import Site
 from tests.pages.test_site import SUBJECT
@@ -129,3 +130,63 @@ def test_what_a_consent_covers_is_written_in_words(site: Site, language: str, sa
     text = site.get("/subject", subject=SUBJECT, lang=language).text
     assert said in text
     assert "&#34;purpose&#34;" not in text
+
+
+@pytest.mark.parametrize(
+    ("language", "label", "how", "again"),
+    [("ko", "시작 (포함)", "시각은 UTC", "처음부터 다시"), ("en", "From (included)", "times are UTC", "Begin anew")],
+)
+def test_a_view_that_is_refused_says_so_in_the_page_s_words(
+    site: Site, language: str, label: str, how: str, again: str
+) -> None:
+    """The field as its form calls it, how it is written, and the form with all that was typed; no name of a program."""
+    response = site.get("/violations", lang=language, since="whenever", service="shop")
+    assert response.status_code == 400
+    main = response.text.partition("<main")[2].partition("</main>")[0]
+    told = main.partition('<dl class="refusal"')[2].partition("</dl>")[0]
+    assert label in told
+    assert how in told
+    assert "since" not in re.sub(r"<[^>]*>", "", main)
+    assert 'name="since" value="whenever"' in main
+    assert 'aria-invalid="true"' in main
+    assert 'name="service" value="shop"' in main
+    assert 'lang="en"' not in main
+    assert f'name="lang" value="{language}"' in main
+    assert again in response.text
+
+
+def test_an_unknown_clause_links_to_the_one_that_was_meant(site: Site) -> None:
+    """With the state of the view kept."""
+    response = site.get("/clause", clause="3.11", lang="ko", since="2026-03-01")
+    assert response.status_code == 400
+    link = re.search(r'href="(/clause\?[^"]+)"', response.text.partition('<dl class="refusal"')[2])
+    assert link
+    assert "since=2026-03-01" in link[1]
+    assert site.get(unescape(link[1])).status_code == 200
+
+
+def test_a_word_that_is_none_links_to_those_there_are(site: Site) -> None:
+    """What a field may say stands behind links, in the page's words."""
+    text = site.get("/alerts", state="opne", lang="ko").text
+    assert re.search(r'<a href="/alerts\?[^"]*state=open[^"]*">열림</a>', text)
+
+
+@pytest.mark.parametrize(("language", "role"), [("ko", "감사자"), ("en", "auditor")])
+def test_who_may_not_see_a_page_is_told_who_may(site: Site, language: str, role: str) -> None:
+    """The roles that it takes, in the page's language."""
+    site.roles = (Role.OPERATOR,)
+    response = site.get("/violations", lang=language)
+    assert response.status_code == 403
+    main = response.text.partition("<main")[2]
+    assert role in main
+    assert (language == "ko") == ("no role" not in main.casefold())
+
+
+def test_a_purpose_that_is_too_long_is_kept_in_its_form(site: Site) -> None:
+    """What was typed is there to be mended, with what is wrong beside it."""
+    form = {"subject": "", "why": "w" * 300, "then": "/violations?lang=ko"}
+    response = site.client.post("/purpose?lang=ko", data=form)
+    assert response.status_code == 400
+    assert "w" * 300 in response.text
+    assert 'value="/violations?lang=ko"' in response.text
+    assert "256자" in response.text

@@ -57,7 +57,7 @@ class Account(Contract):
         role = self.role_among(roles)
         if role is None:
             may = ", ".join(sorted(roles))
-            raise AccessError("no role of this account may ask this", where=what, help=f"it takes {may}")
+            raise AccessError("no role of this account may ask this", where=what, help=f"it takes {may}", roles=roles)
         why = why.strip()
         if needs_purpose and not why:
             raise QuestionError(

@@ -19,7 +19,7 @@ from flowtrack.audit.explanation import Explanation
 from flowtrack.audit.exposed import ExposedSubjects
 from flowtrack.audit.family import Question
 from flowtrack.audit.graph import Graph, SubjectGraph
-from flowtrack.audit.hints import did_you_mean
+from flowtrack.audit.hints import closest, did_you_mean
 from flowtrack.audit.origin import Origin
 from flowtrack.audit.overdue import Overdue
 from flowtrack.audit.overview import Overview
@@ -100,6 +100,8 @@ def question_of(name: str, fields: Mapping[str, Any]) -> Question[Any]:
             f"the question is not right in `{', '.join(wrong)}`",
             where=name,
             help=f"{meant}it takes {', '.join(sorted(family.model_fields))}; {_FORMS}",
+            fields=wrong,
+            meant={name: words for name in wrong if (words := _words_for(faults[name]))},
         ) from None
 
 
@@ -107,9 +109,18 @@ def _meant(family: type[Question[Any]], name: str, fault: ErrorDetails) -> str:
     """Ask whether a field of the family was meant, or one of a field's words; empty where none is close."""
     if name not in family.model_fields:
         said = did_you_mean(name, family.model_fields)
-    elif fault["type"] in {"enum", "literal_error"}:
-        words = _WORD.findall(fault["ctx"]["expected"])
-        said = did_you_mean(str(fault["input"]), words) or f"`{name}` is one of {', '.join(words)};"
     else:
-        said = ""
+        words = _words_of(fault)
+        said = did_you_mean(str(fault["input"]), words) or (f"`{name}` is one of {', '.join(words)};" if words else "")
     return f"{said} " if said else ""
+
+
+def _words_of(fault: ErrorDetails) -> list[str]:
+    """Give the words that a field takes; none where it takes anything."""
+    return _WORD.findall(fault["ctx"]["expected"]) if fault["type"] in {"enum", "literal_error"} else []
+
+
+def _words_for(fault: ErrorDetails) -> list[str]:
+    """Give the words that may have been meant; where none is close, all that the field takes."""
+    words = _words_of(fault)
+    return closest(str(fault["input"]), words) or words

@@ -22,6 +22,9 @@ from flowtrack.domain.registry import Registry, RegistryDocument, registry_of
 from flowtrack.domain.vocabulary import Vocabularies
 from flowtrack.policy.pack import Pack, default_pack
 
+Purpose = Literal["always", "sometimes", "never"]
+"""Whether orders of a report take saying why: some do by what they ask for."""
+
 
 class Bench(NamedTuple):
     """What a report is made with."""
@@ -74,10 +77,13 @@ class Order(Contract, ABC):
     roles: ClassVar[frozenset[Role]]
     """Who may have it: nobody who may not ask the questions that it is made of."""
 
+    takes_purpose: ClassVar[Purpose] = "never"
+    """Which of its orders name people, so that whoever orders them has to say why."""
+
     @property
     def needs_purpose(self) -> bool:
         """Whether whoever orders it has to say why: it names people."""
-        return False
+        return self.takes_purpose == "always"
 
     def asker(self, account: Account, why: str = "") -> Asker:
         """Give who orders it, as whom, and why.

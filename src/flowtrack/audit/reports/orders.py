@@ -25,7 +25,7 @@ from flowtrack.audit.reports.frame import AnswerUsed, Report, known_by, used
 from flowtrack.audit.reports.holding import held
 from flowtrack.audit.reports.law_overlay import LawOverlay, law_overlay, touched_by_law
 from flowtrack.audit.reports.monthly import Monthly, month_of, monthly
-from flowtrack.audit.reports.ordering import Annex, Bench, Order, PeriodOrder
+from flowtrack.audit.reports.ordering import Annex, Bench, Order, PeriodOrder, Purpose
 from flowtrack.audit.reports.ropa import Ropa, ropa
 from flowtrack.audit.reports.staff_access import USES_MAX, StaffAccess, staff_access
 from flowtrack.audit.reports.transfers import TransferRegister, transfer_register
@@ -58,6 +58,7 @@ class AccessRequestOrder(Order):
 
     report: ClassVar[type[Report]] = AccessRequest
     roles: ClassVar[frozenset[Role]] = DESKS
+    takes_purpose: ClassVar[Purpose] = "always"
 
     subject: Subject
     received_at: AwareDatetime | None = None
@@ -66,11 +67,6 @@ class AccessRequestOrder(Order):
     """What had happened by this instant."""
     known_at: AwareDatetime | None = None
     """What was known at this instant."""
-
-    @property
-    def needs_purpose(self) -> bool:
-        """It is about one subject."""
-        return True
 
     def make(self, bench: Bench) -> Report:
         """Ask for the subject's trail, which is written down, and build the report."""
@@ -86,6 +82,7 @@ class BreachOrder(Order):
     report: ClassVar[type[Report]] = Breach
     annex: ClassVar[str] = "subjects"
     roles: ClassVar[frozenset[Role]] = COUNTERS
+    takes_purpose: ClassVar[Purpose] = "sometimes"
 
     incident: Identifier | None = None
     """Id of the incident's event, with `published_by`; or name one place, with `since`."""
@@ -202,6 +199,7 @@ class ConsentProofOrder(Order):
 
     report: ClassVar[type[Report]] = ConsentProof
     roles: ClassVar[frozenset[Role]] = DESKS
+    takes_purpose: ClassVar[Purpose] = "always"
 
     subject: Subject
     record: Identifier
@@ -210,11 +208,6 @@ class ConsentProofOrder(Order):
     """The instant that it is proved for; left out, when the report is made."""
     known_at: AwareDatetime | None = None
     """What was known at this instant."""
-
-    @property
-    def needs_purpose(self) -> bool:
-        """It is about one subject."""
-        return True
 
     def make(self, bench: Bench) -> Report:
         """Ask for the record's proof, which is written down, and build the report.
@@ -260,6 +253,7 @@ class StaffAccessOrder(PeriodOrder):
 
     report: ClassVar[type[Report]] = StaffAccess
     roles: ClassVar[frozenset[Role]] = EXAMINERS
+    takes_purpose: ClassVar[Purpose] = "always"
 
     actor: Identifier | None = None
     """Only this person: the id that the service gives them."""
@@ -267,11 +261,6 @@ class StaffAccessOrder(PeriodOrder):
     """Only at this service."""
     uses_max: Annotated[int, Field(ge=0, le=LISTED_MAX)] = USES_MAX
     """So many uses are listed one by one, the newest; the summary and what was not permitted are of all."""
-
-    @property
-    def needs_purpose(self) -> bool:
-        """It names whose data was used."""
-        return True
 
     def make(self, bench: Bench) -> Report:
         """Ask for the uses of the period, page by page, and build the review."""
@@ -312,6 +301,7 @@ class LawOverlayOrder(PeriodOrder):
 
     report: ClassVar[type[Report]] = LawOverlay
     roles: ClassVar[frozenset[Role]] = EXAMINERS
+    takes_purpose: ClassVar[Purpose] = "sometimes"
 
     count_subjects: bool = True
     """Count whom each finding touches: that reads every row of the flows found, the rest is made of sums."""

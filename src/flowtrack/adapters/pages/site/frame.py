@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from flowtrack.adapters.pages.site.refusals import refusal_of
 from flowtrack.adapters.pages.site.visit import PAGE_HEADERS, AccountOf, Ask, PurposeMissingError, Visit
 from flowtrack.audit.ledger import Ledger
 from flowtrack.audit.reports.frame import Report
@@ -103,7 +104,7 @@ class Frame(NamedTuple):
                 visit = Visit(request, page, await self.backing.account_of(request), self.backing.ask)
             return await handler(visit)
         except PurposeMissingError as missing:
-            return visit.show("purpose.html", subject=missing.subject, then=visit.again())
+            return visit.show("purpose.html", subject=missing.subject, then=visit.again(), wrong=())
         except HTTPException:  # of the reader of forms
             return self._refused(visit, QuestionError("the form is not right", help="use the page of this Flowtrack"))
         except FlowtrackError as error:
@@ -115,7 +116,7 @@ class Frame(NamedTuple):
     def _broken(self, visit: Visit) -> Response:
         """Say that a page could not be made; where even that page cannot, in a few words without any template."""
         try:
-            return visit.show("refused.html", status=_BROKEN, error=None, code=_BROKEN)
+            return visit.show("refused.html", status=_BROKEN, refusal=None, code=_BROKEN)
         except Exception as error:  # noqa: BLE001 - (likewise)
             _log.error("page failed", page="refused", error=type(error).__name__, at=steps_to(error))
             return HTMLResponse(_PLAIN, _BROKEN, PAGE_HEADERS)
@@ -124,7 +125,7 @@ class Frame(NamedTuple):
         status = self.backing.status_of(error)
         if status == _UNKNOWN:
             return visit.show("sign-in.html", status=status, then=visit.again())
-        return visit.show("refused.html", status=status, error=error, code=status)
+        return visit.show("refused.html", status=status, refusal=refusal_of(visit, error), code=status)
 
 
 def needs(visit: Visit, roles: frozenset[Role]) -> None:
@@ -134,7 +135,9 @@ def needs(visit: Visit, roles: frozenset[Role]) -> None:
         AccessError: whoever looks has none of them.
     """
     if visit.account is None or not roles.intersection(visit.account.roles):
-        raise AccessError("no role of this account may see this", help=f"it takes {', '.join(sorted(roles))}")
+        raise AccessError(
+            "no role of this account may see this", help=f"it takes {', '.join(sorted(roles))}", roles=roles
+        )
 
 
 def within(then: str) -> str:

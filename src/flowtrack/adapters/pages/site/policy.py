@@ -43,6 +43,7 @@ class Policy:
                 "there is no such clause in the policy",
                 where="clause",
                 help=f"did you mean {near}" if near else "the page of the policy lists all",
+                meant={"clause": [near]} if near else None,
             )
         samples = None
         if visit.may_list(Violations):
@@ -67,7 +68,12 @@ def _chosen(visit: Visit, packs: Mapping[str, Pack]) -> Pack:
     """The pack that the address names; without one, that which took effect last."""
     named = visit.said.get("pack", "")
     if named and named not in packs:
-        raise QuestionError("there is no such pack here", where="pack", help=f"choose one of {', '.join(packs)}")
+        raise QuestionError(
+            "there is no such pack here",
+            where="pack",
+            help=f"choose one of {', '.join(packs)}",
+            meant={"pack": list(packs)},
+        )
     return packs[named] if named else max(packs.values(), key=lambda pack: (pack.effective_from, pack.label))
 
 

@@ -22,6 +22,7 @@ from flowtrack.adapters.pages.site.origin import origin
 from flowtrack.adapters.pages.site.overview import overview
 from flowtrack.adapters.pages.site.places import recipient, service
 from flowtrack.adapters.pages.site.policy import Policy
+from flowtrack.adapters.pages.site.refusals import wrong_of
 from flowtrack.adapters.pages.site.subject import subject
 from flowtrack.adapters.pages.site.violations import violations
 from flowtrack.adapters.pages.site.visit import PURPOSE_COOKIE, Visit, purpose_cookie
@@ -31,7 +32,7 @@ from flowtrack.domain.model import SUBJECT_PATTERN
 from flowtrack.errors import QuestionError
 
 _ASSETS: Final = ("flowtrack.css", "site.css", "site.js")
-_SEE_OTHER = 303
+_SEE_OTHER, _BAD = 303, 400
 _KEEP: Final = "public, max-age=31536000, immutable"  # its address changes with its content
 
 
@@ -87,7 +88,9 @@ async def _purpose(visit: Visit) -> Response:
     if subject and re.fullmatch(SUBJECT_PATTERN, subject) is None:
         raise QuestionError("the subject is not right", where="subject", help="it has 32 hex digits")
     if not 0 < len(why.strip()) <= WHY_MAX:
-        raise QuestionError("the purpose is not right", where="why", help=f"write 1 to {WHY_MAX} characters")
+        wrong = QuestionError("the purpose is not right", where="why", help=f"write 1 to {WHY_MAX} characters")
+        told = {"then": within(then), "typed": why, "wrong": wrong_of(visit.words, wrong)}
+        return visit.show("purpose.html", status=_BAD, subject=subject, **told)
     response = RedirectResponse(within(then), _SEE_OTHER)
     response.set_cookie(
         PURPOSE_COOKIE,
