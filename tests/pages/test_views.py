@@ -14,8 +14,11 @@ from flowtrack.adapters.pages.rendering import Language
 from flowtrack.adapters.pages.site import places
 from flowtrack.adapters.pages.site.subject import drawn
 from flowtrack.adapters.pages.site.visit import Visit
+from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.roles import Role
 from flowtrack.audit.trail import TrailConsent
+from flowtrack.audit.whatif import WhatIfAnswer
+from flowtrack.policy.pack import default_pack
 from tests.pages.conftest import Site
 from tests.pages.test_site import SUBJECT
 
@@ -190,3 +193,45 @@ def test_a_purpose_that_is_too_long_is_kept_in_its_form(site: Site) -> None:
     assert "w" * 300 in response.text
     assert 'value="/violations?lang=ko"' in response.text
     assert "256자" in response.text
+
+
+@pytest.mark.parametrize(("language", "said"), [("ko", "까지 일어난 일만"), ("en", "Only what had happened by")])
+def test_a_view_of_an_earlier_time_says_so_at_its_top(site: Site, language: str, said: str) -> None:
+    """Before what it shows, with a link to now; a view of now says nothing of the kind."""
+    times = {"as_of": "2026-03-02T09:01", "known_at": "2026-03-02T09:02"}
+    for page in ("/", "/violations", "/policy", "/recipient"):
+        text = site.get(page, lang=language, service="shop", **times).text
+        top = text.partition("<main")[2].partition('class="about')[0]
+        assert "2026-03-02 09:02:00 UTC" in top, page
+        assert said in top
+        assert top.index("2026-03-02 09:02:00 UTC") < top.index("<footer" if "<table" not in top else "<table")
+        assert unescape(f'<a href="{page}?lang={language}&service=shop">') in unescape(top)
+        assert said not in site.get(page, lang=language).text
+    assert said not in site.get("/violations", lang=language, as_of="9999-12-31").text
+
+
+def test_a_lag_that_is_not_known_does_not_look_fine() -> None:
+    """Its line is another than that of an answer that is known to be whole, which alone looks fine."""
+    macro = rendering.environment().get_template("pieces.html").module.completeness  # type: ignore[attr-defined]  # jinja's macros
+    t = rendering.words(Language.EN)
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    shown = {lag: str(macro(CompleteUpTo(complete_up_to=at, lag_records=lag), t)) for lag in (None, 0, 5)}
+    assert 'class="completeness unsure"' in shown[None]
+    assert 'class="completeness"' in shown[0]
+    assert 'class="completeness partial"' in shown[5]
+
+
+def test_what_if_gives_all_that_it_found_as_a_file(site: Site) -> None:
+    """CSV has each change, JSON everything; the page links to both, and any other form is refused."""
+    asked = {"pack": default_pack().label, "lang": "en"}
+    text = site.get("/what-if", **asked).text
+    links = [unescape(link) for link in re.findall(r'href="(/what-if\?[^"]*format=[^"]*)"', text)]
+    assert len(links) == 2
+    found = site.client.get(next(link for link in links if "format=json" in link))
+    answer = WhatIfAnswer.model_validate_json(found.text)
+    assert answer.pack == default_pack().label
+    table = site.client.get(next(link for link in links if "format=csv" in link))
+    assert table.headers["content-disposition"] == 'attachment; filename="flowtrack-what-if.csv"'
+    assert table.text.splitlines()[0] == "by,name,before,after,flows"
+    assert len(table.text.splitlines()) == 1 + len(answer.changes)
+    assert site.get("/what-if", format="xls", **asked).status_code == 400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Final, Protocol, TypeVar, get_origin
@@ -246,6 +246,18 @@ class Visit:
             raise QuestionError(
                 "an instant is not right", where=name, help="write it as 2026-03-02T09:00, in UTC"
             ) from None
+
+    def earlier(self, names: Container[str]) -> dict[str, datetime]:
+        """Give the instants that keep a view from being of now, by what they are.
+
+        Args:
+            names: of those that the view takes.
+
+        Raises:
+            QuestionError: one is none.
+        """
+        said = {name: self.instant(name) for name in ("as_of", "known_at") if name in names}
+        return {name: at for name, at in said.items() if at is not None and at < datetime.now(UTC)}
 
     def whole_number(self, name: str, otherwise: int, *, most: int) -> int:
         """Give a whole number that the address says, from zero on.

@@ -16,12 +16,14 @@ from starlette.datastructures import UploadFile
 from flowtrack.adapters.pages.pictures.sankey import Flow, sankey
 from flowtrack.adapters.pages.pictures.svg import Picture
 from flowtrack.adapters.pages.rendering import Words
+from flowtrack.adapters.pages.site.exports import attached, form_of, in_rows
 from flowtrack.adapters.pages.site.frame import Backing, needs
 from flowtrack.adapters.pages.site.jobs import Jobs, Told
 from flowtrack.adapters.pages.site.visit import Visit
 from flowtrack.audit.questions import Period
 from flowtrack.audit.roles import EXAMINERS, Asker
-from flowtrack.audit.whatif import WhatIfAnswer, what_if
+from flowtrack.audit.row_forms import fields_of
+from flowtrack.audit.whatif import ChangeBy, WhatIfAnswer, what_if
 from flowtrack.domain.names import Verdict
 from flowtrack.errors import PackError, QuestionError
 from flowtrack.policy.pack import Pack
@@ -81,6 +83,8 @@ class WhatIf:
             response = visit.show("what-if.html", job=job, **told)
             response.headers["refresh"] = _AGAIN_S  # tells how far it is without any script
             return response
+        if "format" in visit.said:
+            return _as_file(visit, job.result)
         return visit.show("what-if.html", job=job, changed=_before_and_after(job.result, visit.words), **told)
 
     @staticmethod
@@ -121,6 +125,13 @@ class WhatIf:
             self._handed_in.popitem(last=False)
         state = {key: str(form.get(key, "")) for key in ("since", "until", "known_at")}
         return RedirectResponse(visit.to("what-if", pack=name, **state), _SEE_OTHER)
+
+
+def _as_file(visit: Visit, answer: WhatIfAnswer) -> Response:
+    """Give all that was found: as one JSON document, or what changes as CSV."""
+    form = form_of(visit, ("csv", "json"))
+    whole = in_rows(answer.changes, fields_of([ChangeBy])) if form == "csv" else f"{answer.model_dump_json(indent=2)}\n"
+    return attached(whole, "flowtrack-what-if", form)
 
 
 def _before_and_after(answer: WhatIfAnswer, words: Words) -> Picture:
