@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise, product
+from random import Random
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from flowtrack.audit.transfers import Transfers
 from flowtrack.audit.violations import Violations
 from flowtrack.domain.facts import Facts, Particulars
 from flowtrack.domain.instants import DAY_US
-from flowtrack.domain.names import ActorType, Kind
+from flowtrack.domain.names import ActorType, Kind, Verdict
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
 from tests.ledger.conftest import ASKER, clock
@@ -65,6 +66,40 @@ def test_what_is_read_in_pieces_is_the_whole(store: Store, monkeypatch: pytest.M
         asked = question.model_copy(update=times)
         given = [list(pages_of(each, asked, asker=ASKER)) for each in (ledger, memory)]
         assert given[0] == given[1], asked
+
+
+@pytest.mark.parametrize("spread_s", [1, 600, 86_000])
+def test_a_day_with_many_violations_is_looked_at_from_its_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch, spread_s: int
+) -> None:
+    """The newest are the same whether they are all in one second, or come evenly, or leave the day's end empty."""
+    chance, memory = Random(spread_s), MemoryLedger(clock)
+    denied = [
+        decision(
+            number,
+            category("provided.email", verdict=Verdict.DENY),
+            happened_at=START.replace(hour=0) + timedelta(seconds=chance.uniform(0, spread_s)),
+        )
+        for number in range(120)
+    ]
+    made = [record(each, number) for number, each in enumerate(denied)]
+    for each in (SinkStore(store), memory):
+        LedgerWriter(each, "many").process(made)
+    looked: list[str] = []
+    named = Store.named
+
+    def noted(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
+        looked.append(statement)
+        return named(self, statement, **parameters)
+
+    monkeypatch.setattr(Store, "named", noted)
+    monkeypatch.setattr(violations, "CLOSE_BY", 2)
+    ledger = ClickHouseLedger(store, clock=clock)
+    midday = START.replace(hour=12)
+    for times in ({}, {"as_of": midday}, {"until": midday}, {"service": denied[0].service}):
+        asked = Violations(limit=7).model_copy(update=times)
+        assert list(pages_of(ledger, asked, asker=ASKER)) == list(pages_of(memory, asked, asker=ASKER)), times
+    assert any("PREWHERE" in statement for statement in looked)
 
 
 def test_slices_are_all_subjects_once() -> None:
