@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from flowtrack.adapters.clickhouse.judged import judgements_of
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.sink import SinkStore
 from flowtrack.adapters.clickhouse.store import Store
@@ -104,37 +103,6 @@ def test_trails_are_those_of_the_memory(ledger: ClickHouseLedger, expected: Memo
     assert whole.about.versions.packs == ["default@1.0.0"]
     under = {part.category for row in found[len(TIMES)].rows for part in row.categories}
     assert under == {"provided.email", "provided.phone"}
-
-
-def test_what_is_known_whole_of_a_situation_is_asked_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A judgement may come before its definition; once that is there, it is kept, by the embedded engine for all."""
-    row: dict[str, list[Any]] = {
-        "pack": ["p@1"],
-        "situation": [7],
-        "verdict": ["deny"],
-        "severity": ["high"],
-        **{name: [[name]] for name in ("rules", "clauses", "reasons", "notes", "gaps")},
-    }
-    assert judgements_of(store, [("p@1", 7)]) == {}
-    asked: list[object] = []
-    named = Store.named
-
-    def noted(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
-        asked.append(parameters["situations"])
-        return named(self, statement, **parameters)
-
-    monkeypatch.setattr(Store, "named", noted)
-    for number, attributes in enumerate(["", "{}"]):
-        store.insert("judgements", {**row, "attributes": [attributes], "recorded_at": [number]}, f"said {number}")
-        (found,) = judgements_of(store, [("p@1", 7), ("p@1", 7)]).values()
-        assert (found["severity"], found["gaps"], bool(found["defined"])) == ("high", ["gaps"], attributes != "")
-    kept = judgements_of(store, [("p@1", 7)])
-    assert [(name, row["severity"]) for name, row in kept.items()] == [(("p@1", 7), "high")]
-    assert judgements_of(store, [("p@1", 7), ("p@1", 8)]) == kept
-    assert asked == [[("p@1", 7)], [("p@1", 7)], [("p@1", 8)]]
-    with Store(store.settings) as another:
-        assert judgements_of(another, [("p@1", 7)]) == kept
-    assert len(asked) == (3 if store.settings.embedded else 4)
 
 
 def test_a_trail_of_nobody_is_empty(ledger: ClickHouseLedger) -> None:

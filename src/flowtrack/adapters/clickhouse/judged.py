@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from flowtrack.adapters.clickhouse.said import Named
+from flowtrack.adapters.clickhouse.said import KEPT_MAX, Named
 from flowtrack.adapters.clickhouse.store import Store
 
-_JUDGEMENTS: Final = """
-SELECT pack, situation, severity, rules, clauses, reasons, notes, gaps, defined FROM judgements
-WHERE (pack, situation) IN {situations:Array(Tuple(String, UInt64))}
-ORDER BY defined DESC LIMIT 1 BY pack, situation"""
+_COLUMNS: Final = "pack, situation, severity, rules, clauses, reasons, notes, gaps, defined"
+_JUDGEMENTS: Final = f"""
+SELECT {_COLUMNS} FROM judgements WHERE (pack, situation) IN {{situations:Array(Tuple(String, UInt64))}}
+ORDER BY defined DESC LIMIT 1 BY pack, situation"""  # noqa: S608 - fixed texts
+# What was written last is asked for first: where there is more than is kept, that is what comes up most.
+_ALL: Final = f"""
+SELECT {_COLUMNS} FROM judgements WHERE defined ORDER BY recorded_at DESC LIMIT {KEPT_MAX // 2}"""  # noqa: S608
 _LISTS: Final = ("rules", "clauses", "reasons", "notes", "gaps")
 
 UNJUDGED: Final[dict[str, Any]] = {"severity": "", **{name: [] for name in _LISTS}}
@@ -32,6 +35,8 @@ def judgements_of(store: Store, named: Iterable[Named]) -> dict[Named, dict[str,
     found = store.kept.said.of(wanted)
     missing = sorted(wanted - found.keys())
     if missing:
+        if store.kept.said.asks_all():
+            store.kept.said.add({(row["pack"], row["situation"]): row for row in store.named(_ALL)})
         said = {(row["pack"], row["situation"]): row for row in store.named(_JUDGEMENTS, situations=missing)}
         store.kept.said.add({name: row for name, row in said.items() if row["defined"]})
         found |= said

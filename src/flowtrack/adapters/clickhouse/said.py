@@ -9,7 +9,8 @@ from typing import Any, Final
 Named = tuple[str, int]
 """Pack and situation."""
 
-_KEPT_MAX: Final = 20_000  # twice what the ledgers of the benchmark have: some 20 MiB
+KEPT_MAX: Final = 20_000  # twice what the ledgers of the benchmark have: some 20 MiB
+_ASKED_FIRST: Final = 8
 
 
 class Said:
@@ -18,6 +19,13 @@ class Said:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rows: dict[Named, dict[str, Any]] = {}
+        self._asked = 0
+
+    def asks_all(self) -> bool:
+        """Whether to ask for all there is now: once, when it has been asked for some again and again."""
+        with self._lock:
+            self._asked += 1
+            return self._asked == _ASKED_FIRST
 
     def of(self, names: Collection[Named]) -> dict[Named, dict[str, Any]]:
         """Give those that are here."""
@@ -27,7 +35,7 @@ class Said:
     def add(self, rows: Mapping[Named, dict[str, Any]]) -> None:
         """Keep more; where they come to too many, those from before are let go."""
         with self._lock:
-            if len(self._rows) + len(rows) > _KEPT_MAX:
+            if len(self._rows) + len(rows) > KEPT_MAX:
                 self._rows.clear()
             self._rows.update(rows)
 
@@ -35,3 +43,4 @@ class Said:
         """Let go of all."""
         with self._lock:
             self._rows.clear()
+            self._asked = 0

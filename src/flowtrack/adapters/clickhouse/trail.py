@@ -35,7 +35,8 @@ SELECT epoch, source_partition, source_offset, category, revision, sign, event_i
        toUnixTimestamp64Micro(happened_at) AS happened_us, toUnixTimestamp64Milli(recorded_at) AS recorded_ms, service,
        purpose, basis, recipient, dataset, location, verdict, pack, registry, situation, consent, suspect,
        correlation_id, facts, particulars
-FROM flows WHERE subject = {subject:UUID} AND {when} AND {where} SETTINGS optimize_use_projections = 0"""
+FROM flows WHERE subject = {subject:UUID} AND {when} AND {where}
+SETTINGS optimize_use_projections = 0, max_threads = 2"""
 _FILTERS: Final = {"category": "flows.category", "service": "flows.service", "kind": "flows.kind"}
 _KEY: Final = ("epoch", "source_partition", "source_offset", "category", "revision")
 _CONSENTS: Final = """
