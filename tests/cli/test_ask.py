@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -114,6 +115,34 @@ def test_a_table_says_how_complete_it_is(flowtrack: Commands, expected: list[Vio
     assert "Complete up to" in out
     assert expected[0].pack in out
     assert all(row.subject in out for row in expected)
+
+
+def test_tables_are_in_utc_and_say_so(
+    flowtrack: Commands, expected: list[Violation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever zone the machine is in: as in every other form, and their headings name it."""
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "Asia/Seoul")
+        time.tzset()
+        by_hand = flowtrack.run("ask", "violations", "--all").out
+        from_rows = flowtrack.run("ask", "audit-log").out
+        tree = flowtrack.run("trace", expected[0].subject).out
+    time.tzset()
+    at = f"{expected[0].happened_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    assert at in by_hand
+    assert at in tree
+    assert "when (UTC)" in by_hand
+    assert "(UTC)" in from_rows
+    assert "times are UTC" in tree
+
+
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize("option", ["--since", "--until", "--as-of", "--known-at"])
+def test_a_day_is_its_midnight_in_utc(flowtrack: Commands, option: str) -> None:
+    """A day is taken for an instant, as on pages; a time without its zone is still refused."""
+    asked = flowtrack.run("ask", "violations", option, "2026-03-02", "--json").document["about"]["question"]
+    name = option.removeprefix("--").replace("-", "_")
+    assert datetime.fromisoformat(asked[name]) == datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def test_filters_reach_the_question(flowtrack: Commands, expected: list[Violation]) -> None:

@@ -109,6 +109,28 @@ def test_exports_are_written_down(flowtrack: Commands, trail: TrailAnswer, ledge
     assert (ledger.audit_log[-1].subject, ledger.audit_log[-1].why) == (subject_of(trail), "case 7")
 
 
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize("words", [("openlineage",), ("prov",), ("dpv", "--controller", "platform")], ids=str)
+def test_an_export_is_never_silently_empty(flowtrack: Commands, ledger: MemoryLedger, words: tuple[str, ...]) -> None:
+    """Of a subject that nobody has seen it says that there is nothing, and what to look at."""
+    ledger.tables[DOCUMENTS].clear()
+    ran = flowtrack.run("export", *words, "0" * 32)
+    assert ran.status == 0
+    assert "Nothing to export" in ran.err
+    assert "never seen" in ran.err
+    assert "flowtrack pseudonym" in ran.err
+    earlier = flowtrack.run("export", *words, "0" * 32, "--known-at", "2020-01-01")
+    assert "nothing was known of this subject then" in earlier.err
+
+
+def test_an_export_of_what_is_there_says_nothing_of_the_kind(flowtrack: Commands, trail: TrailAnswer) -> None:
+    """Only what is empty is said to be; a period without any flow is."""
+    assert "Nothing to export" not in flowtrack.run("export", "prov", subject_of(trail)).err
+    empty = flowtrack.run("export", "lineage", "2020-01-01", "--until", "2020-01-03")
+    assert (empty.status, empty.out) == (0, "")
+    assert "Nothing to export" in empty.err
+
+
 @pytest.mark.parametrize("command", [("export", "prov"), ("trace",)], ids=str)
 def test_what_is_no_pseudonym_is_refused(flowtrack: Commands, command: tuple[str, ...]) -> None:
     """A subject that is none ends with 2, and is not repeated."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -72,13 +72,17 @@ def _from_rows(answer: Answer) -> list[Part]:
         if isinstance(value, list) and isinstance(value[0], BaseModel):
             tables.append(_beside(title.capitalize(), value))
         elif isinstance(value, BaseModel) and any(each for _, each in value):
-            said += [f"{title}, {inner.replace('_', ' ')}: {_counted(_cell(each))}" for inner, each in value]
+            said += [f"{title}, {inner.replace('_', ' ')}: {_told(each)}" for inner, each in value]
         elif not isinstance(value, BaseModel):
-            said.append(f"{title}: {_counted(_cell(value))}")
+            said.append(f"{title}: {_told(value)}")
     return [*([Lines("In all", said)] if said else []), *tables]
 
 
-def _counted(given: str | int) -> str:
+def _told(value: object) -> str:
+    """Give what stands in a line of its own, where no heading says what it is."""
+    given = _cell(value)
+    if isinstance(value, datetime):
+        return f"{given} UTC"
     return f"{given:,}" if isinstance(given, int) else given
 
 
@@ -97,7 +101,9 @@ def _table(title: str, rows: Sequence[BaseModel], note: str = "") -> Part:
     names = list(dict.fromkeys(name for row in cells for name in row))
     named = [name for name in names if any(row.get(name, "") not in ("", "-") for row in cells)]
     shown = [[row.get(name, "") for name in named] for row in cells]
-    return Table(title, [name.replace("_", " ") for name in named], shown, note)
+    instants = {name for row in rows for name, value in row if isinstance(value, datetime)}
+    heads = [f"{name.replace('_', ' ')}{' (UTC)' if name in instants else ''}" for name in named]
+    return Table(title, heads, shown, note)
 
 
 def _cell(value: object) -> str | int:
@@ -126,8 +132,8 @@ def _cell(value: object) -> str | int:
 
 
 def at(moment: datetime) -> str:
-    """Give an instant as it is shown: in this machine's zone, to the second."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Give an instant as it is shown: in UTC, as in every other form, to the second; its heading says so."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _violations(answer: ViolationsAnswer) -> list[Part]:
@@ -145,7 +151,7 @@ def _violations(answer: ViolationsAnswer) -> list[Part]:
         ]
         for each in answer.rows
     ]
-    columns = ["when", "verdict", "severity", "who did what", "category", "purpose", "why", "clauses", "subject"]
+    columns = ["when (UTC)", "verdict", "severity", "who did what", "category", "purpose", "why", "clauses", "subject"]
     return [Table(f"Violations: {len(rows):,}", columns, rows)]
 
 

@@ -144,8 +144,12 @@ def emit(
 @app.command()
 def trace(
     subject: Annotated[str, typer.Argument(help="Pseudonym, 32 hex digits (see `flowtrack pseudonym`).")],
-    as_of: Annotated[str, typer.Option(help="What had happened by this instant (ISO 8601 with zone).")] = "",
-    known_at: Annotated[str, typer.Option(help="What was known at this instant (ISO 8601 with zone).")] = "",
+    as_of: Annotated[
+        str, typer.Option(help="What had happened by this instant (ISO 8601 with zone, or a day in UTC).")
+    ] = "",
+    known_at: Annotated[
+        str, typer.Option(help="What was known at this instant (ISO 8601 with zone, or a day in UTC).")
+    ] = "",
     why: Annotated[
         str, typer.Option(help="What it is for, e.g. the number of a case: the log of questions keeps it.")
     ] = "",

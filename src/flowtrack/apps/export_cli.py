@@ -15,8 +15,8 @@ app = typer.Typer(
 )
 
 _Subject = Annotated[str, typer.Argument(help="Pseudonym, 32 hex digits (see `flowtrack pseudonym`).")]
-_AsOf = Annotated[str, typer.Option(help="What had happened by this instant (ISO 8601 with zone).")]
-_KnownAt = Annotated[str, typer.Option(help="What was known at this instant (ISO 8601 with zone).")]
+_AsOf = Annotated[str, typer.Option(help="What had happened by this instant (ISO 8601 with zone, or a day in UTC).")]
+_KnownAt = Annotated[str, typer.Option(help="What was known at this instant (ISO 8601 with zone, or a day in UTC).")]
 _Why = Annotated[str, typer.Option(help="What it is for, e.g. a case: the log of questions keeps it.")]
 _Output = Annotated[Path | None, typer.Option(help="Into this file instead of standard output.")]
 
@@ -53,7 +53,9 @@ def prov(
 
 @app.command()
 def lineage(
-    since: Annotated[str, typer.Argument(help="What happened at this instant or later (ISO 8601 with zone).")],
+    since: Annotated[
+        str, typer.Argument(help="What happened at this instant or later (ISO 8601 with zone, or a day in UTC).")
+    ],
     until: Annotated[str, typer.Option(help="What happened before this instant; left out, until now.")] = "",
     known_at: _KnownAt = "",
     service: Annotated[str, typer.Option(help="Only flows of this service.")] = "",
@@ -85,4 +87,6 @@ def dpv(
     """Give the consent records in the Data Privacy Vocabulary (JSON-LD), in the shape of ISO/IEC TS 27560."""
     from flowtrack.apps.exporting import as_dpv, export
 
-    export(subject, as_dpv(controller), data_dir, as_of=as_of, known_at=known_at, why=why, output=output)
+    export(
+        subject, as_dpv(controller), data_dir, as_of=as_of, known_at=known_at, why=why, output=output, told="consents"
+    )

@@ -83,8 +83,12 @@ def add(
     subject: Annotated[str | None, typer.Option(help="Rows of this subject.")] = None,
     category: Annotated[str | None, typer.Option(help="Rows of this category and those under it.")] = None,
     service: Annotated[str | None, typer.Option(help="Rows of this service.")] = None,
-    since: Annotated[str | None, typer.Option(help="What happened since then (ISO 8601 with zone).")] = None,
-    until: Annotated[str | None, typer.Option(help="What happened before then (ISO 8601 with zone).")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="What happened since then (ISO 8601 with zone, or a day in UTC).")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="What happened before then (ISO 8601 with zone, or a day in UTC).")
+    ] = None,
     data_dir: DataDir = DEFAULT,
     json: Json = False,
 ) -> None:
@@ -93,8 +97,10 @@ def add(
 
     from flowtrack.apps.ledger import asker
     from flowtrack.apps.ledger_keeping import holds_table, invalid, open_keeper, show
+    from flowtrack.apps.questions import midnight
     from flowtrack.audit.holds import Hold
 
+    since, until = since and midnight(since), until and midnight(until)
     said = {"subject": subject, "category": category, "service": service, "since": since, "until": until}
     try:
         hold = Hold.model_validate({"reason": reason, **said})
@@ -204,8 +210,12 @@ def restore(
 def export(  # noqa: PLR0913, PLR0917 - typer makes an option of each
     output: Annotated[Path, typer.Option(help="A new folder.")],
     table: Annotated[str, typer.Option(help="What: flows, consents, judgements, alerts, …")] = "flows",
-    since: Annotated[str | None, typer.Option(help="Recorded since then (ISO 8601 with zone).")] = None,
-    until: Annotated[str | None, typer.Option(help="Recorded before then (ISO 8601 with zone).")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Recorded since then (ISO 8601 with zone, or a day in UTC).")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Recorded before then (ISO 8601 with zone, or a day in UTC).")
+    ] = None,
     as_of: Annotated[str | None, typer.Option(help="What had happened by this instant.")] = None,
     known_at: Annotated[str | None, typer.Option(help="What was known at this instant.")] = None,
     with_subjects: Annotated[bool, typer.Option("--with-subjects", help="With pseudonyms; else without.")] = False,
@@ -217,16 +227,17 @@ def export(  # noqa: PLR0913, PLR0917 - typer makes an option of each
 
     from flowtrack.apps.ledger import asker
     from flowtrack.apps.ledger_keeping import invalid, open_keeper, show
+    from flowtrack.apps.questions import midnight
     from flowtrack.apps.screen import Table
     from flowtrack.audit.copies import Export
 
     said: dict[str, str | bool | datetime | None] = {
         "target": str(output.resolve()),
         "table": table,
-        "since": since,
-        "until": until,
-        "as_of": as_of,
-        "known_at": known_at,
+        "since": since and midnight(since),
+        "until": until and midnight(until),
+        "as_of": as_of and midnight(as_of),
+        "known_at": known_at and midnight(known_at),
         "with_subjects": with_subjects,
     }
     try:

@@ -152,7 +152,7 @@ def erasures_table(answer: ErasureAnswer) -> Table:
         ]
         for each in answer.erasures
     ]
-    columns = ["erasure", "whose (hash)", "asked (UTC)", "state", "gone, or due", "rows", "held by", "why"]
+    columns = ["erasure", "whose (hash)", "asked (UTC)", "state", "gone, or due (UTC)", "rows", "held by", "why"]
     note = (
         "hidden: no question finds it; gone: its bytes were looked for and are not there; --json shows the whole proof"
     )
@@ -174,7 +174,7 @@ def holds_table(holds: list[PlacedHold]) -> Table:
             _covers(each),
             f"{each.placed_at:{_UNTIL_SHOWN}}",
             each.placed_by,
-            "in force" if each.released_at is None else f"released {each.released_at:{_UNTIL_SHOWN}}",
+            "in force" if each.released_at is None else f"released {each.released_at:{_UNTIL_SHOWN}} UTC",
             each.hold.reason if each.hold is not None else "",
         ]
         for each in holds

@@ -69,9 +69,15 @@ def clauses(
 @app.command()
 def whatif(
     newpack: Annotated[Path, typer.Argument(help="Folder of the pack to judge by.")],
-    since: Annotated[str, typer.Option(help="What happened at this instant or later (ISO 8601 with zone).")] = "",
-    until: Annotated[str, typer.Option(help="What happened before this instant (ISO 8601 with zone).")] = "",
-    known_at: Annotated[str, typer.Option(help="What was known at this instant (ISO 8601 with zone).")] = "",
+    since: Annotated[
+        str, typer.Option(help="What happened at this instant or later (ISO 8601 with zone, or a day in UTC).")
+    ] = "",
+    until: Annotated[
+        str, typer.Option(help="What happened before this instant (ISO 8601 with zone, or a day in UTC).")
+    ] = "",
+    known_at: Annotated[
+        str, typer.Option(help="What was known at this instant (ISO 8601 with zone, or a day in UTC).")
+    ] = "",
     fail_above: Annotated[
         list[str] | None, typer.Option(help="Flows that may change, KIND=NUMBER or KIND=SHARE%.")
     ] = None,

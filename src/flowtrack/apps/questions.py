@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flowtrack.apps.books import reconciled, table_of
 from flowtrack.apps.directory import DataDirectory
@@ -15,6 +16,8 @@ from flowtrack.apps.settings import read
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.questions import DeadLetterList
 from flowtrack.errors import ConfigurationError
+
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 if TYPE_CHECKING:
     from flowtrack.adapters.kafka.settings import KafkaSettings
@@ -80,8 +83,13 @@ def _broker(data_dir: Path) -> KafkaSettings | None:
     return None  # an embedded broker that is gone has taken its logs along; the ledger's own side remains
 
 
+def midnight(text: str) -> str:
+    """Take a day to be its midnight in UTC, as pages do; whatever is no day stays as it is."""
+    return f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text
+
+
 def instant(name: str, text: str) -> datetime | None:
-    """Read an instant that an option gives; None where it is left out.
+    """Read an instant that an option gives, or a day; None where it is left out.
 
     Raises:
         ConfigurationError: it is none, or has no zone.
@@ -89,12 +97,14 @@ def instant(name: str, text: str) -> datetime | None:
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(midnight(text))
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise ConfigurationError(
-            f"`{text}` is no instant", where=name, help="write date, time and zone: 2026-03-02T09:30:00+09:00"
+            f"`{text}` is no instant",
+            where=name,
+            help="write date, time and zone, 2026-03-02T09:30:00+09:00, or a day: 2026-03-02",
         )
     return moment
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from flowtrack.apps.clauses import ClauseText
 from flowtrack.apps.screen import Node
@@ -30,7 +30,7 @@ def tree_of(trail: TrailAnswer, texts: Mapping[str, ClauseText], *, steps_max: i
     shown = _chosen([node for _, node in steps], steps_max)
     left_out = len(steps) - len(shown)
     whose = trail.about.question["subject"]
-    title = f"subject {whose}: {len(trail.rows)} events, {len(trail.consents)} consent records"
+    title = f"subject {whose}: {len(trail.rows)} events, {len(trail.consents)} consent records (times are UTC)"
     rest = [Node(f"… and {left_out} more")] if left_out else []
     return Node(title, children=[*shown, *rest])
 
@@ -87,4 +87,4 @@ def _term(value: object) -> str:
 
 
 def _time(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
