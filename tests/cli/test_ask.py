@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,13 +20,14 @@ import typer
 from pyarrow import parquet
 from pydantic import AwareDatetime, Field
 
-from flowtrack.apps import ask_families
+from flowtrack.apps import ask_families, ledger_keeping
 from flowtrack.apps.answer_tables import parts_of
 from flowtrack.apps.ask_fields import completing, parameters_of
 from flowtrack.apps.screen import Lines, Table
 from flowtrack.audit import families
 from flowtrack.audit.families import FAMILIES
 from flowtrack.audit.family import Answer, PagedQuestion, SubjectQuestion
+from flowtrack.audit.holds import Hold, PlacedHold
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.violations import Violation, Violations
 from flowtrack.domain.model import Contract, Name
@@ -385,3 +387,19 @@ def test_every_family_can_be_asked_from_a_terminal(name: str) -> None:
     assert parameters_of(FAMILIES[name])
     command: Any = ask_families.commands()[name]
     assert command.get_help(typer.Context(command, info_name=name)).startswith("Usage:")
+
+
+def test_a_hold_takes_days_as_questions_do(flowtrack: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the ledger is told to keep has its period from midnight to midnight in UTC."""
+
+    class Keeping:
+        def hold(self, hold: Hold, *, asker: str) -> PlacedHold:
+            return PlacedHold(id="h-1", hold=hold, placed_at=datetime(2026, 3, 2, tzinfo=UTC), placed_by=asker)
+
+    monkeypatch.setattr(ledger_keeping, "open_keeper", lambda _: nullcontext(Keeping()))
+    period = ("--since", "2026-03-01", "--until", "2026-04-01T00:00:00Z")
+    ran = flowtrack.run("ledger", "hold", "add", "--reason", "case 7", *period, "--json")
+    assert ran.status == 0, ran.err
+    hold = Hold.model_validate((ran.document[0] if isinstance(ran.document, list) else ran.document)["hold"])
+    assert (hold.since, hold.until) == (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+    assert flowtrack.run("ledger", "hold", "add", "--reason", "case 7", "--since", "March").status == 2

@@ -11,13 +11,13 @@ from fastapi import Request
 
 from flowtrack.adapters.pages import rendering
 from flowtrack.adapters.pages.rendering import Language
-from flowtrack.adapters.pages.site import places
+from flowtrack.adapters.pages.site import places, whatif
 from flowtrack.adapters.pages.site.subject import drawn
 from flowtrack.adapters.pages.site.visit import Visit
 from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.roles import Role
 from flowtrack.audit.trail import TrailConsent
-from flowtrack.audit.whatif import WhatIfAnswer
+from flowtrack.audit.whatif import ChangeBy, WhatIfAnswer
 from flowtrack.policy.pack import default_pack
 from tests.pages.conftest import Site
 from tests.pages.test_site import SUBJECT
@@ -235,3 +235,20 @@ def test_what_if_gives_all_that_it_found_as_a_file(site: Site) -> None:
     assert table.text.splitlines()[0] == "by,name,before,after,flows"
     assert len(table.text.splitlines()) == 1 + len(answer.changes)
     assert site.get("/what-if", format="xls", **asked).status_code == 400
+
+
+def test_a_list_of_what_if_that_stops_leads_to_all_of_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rows are left out, a link beside that gives each of them."""
+    changes = [ChangeBy(by="service", name=f"s-{n:02}", before="permit", after="deny", flows=1) for n in range(60)]
+    none = dict.fromkeys(("since", "until", "known_at"))
+    counts = dict.fromkeys(("flows", "by_situation", "by_shape", "situations", "shapes", "changed", "restated"), 60)
+    made = {"pack": "p@1", "unjudged": [], "transitions": [], "changes": changes, "completeness": CompleteUpTo()}
+    answer = WhatIfAnswer.model_validate({**none, **counts, **made})
+    monkeypatch.setattr(whatif, "what_if", lambda *_, **__: answer)
+    text = site.get("/what-if", pack=default_pack().label, lang="en").text
+    assert "s-49" in text
+    assert "s-50" not in text
+    beside = text.partition("10 rows are left out.")[2].partition("</p>")[0]
+    link = re.search(r'href="([^"]*format=csv[^"]*)"', beside)
+    assert link
+    assert all(each.name in site.client.get(unescape(link[1])).text for each in changes)
