@@ -251,4 +251,5 @@ def test_a_list_of_what_if_that_stops_leads_to_all_of_it(site: Site, monkeypatch
     beside = text.partition("10 rows are left out.")[2].partition("</p>")[0]
     link = re.search(r'href="([^"]*format=csv[^"]*)"', beside)
     assert link
-    assert all(each.name in site.client.get(unescape(link[1])).text for each in changes)
+    given = site.client.get(unescape(link[1])).text
+    assert all(each.name in given for each in changes)
