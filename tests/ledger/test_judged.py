@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 import pytest
 
 from flowtrack.adapters.clickhouse.judged import judgements_of
+from flowtrack.adapters.clickhouse.received import TOLD
 from flowtrack.adapters.clickhouse.store import Store
+
+FIELD_BYTES: Final = 128 * 1024
+"""What a server takes for one field of a form (its `http_max_field_value_size`)."""
 
 
 def test_what_is_known_whole_of_a_situation_is_asked_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,3 +73,20 @@ def test_judgements_that_are_asked_for_again_and_again_come_together(
     write(range(100, 101))
     assert set(judgements_of(store, [("p@1", 3), ("p@1", 100)])) == {("p@1", 3), ("p@1", 100)}
     assert len(asked) == 10
+
+
+def test_what_is_asked_for_by_name_fits_what_a_server_takes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No parameter is longer than 128 KiB, however many situations are missing, and however many subjects are told."""
+    asked: list[int] = []
+    named = Store.named
+
+    def noted(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
+        asked.append(len(str(parameters.get("situations", ""))))
+        return named(self, statement, **parameters)
+
+    monkeypatch.setattr(Store, "named", noted)
+    most = 2**64 - 1
+    assert judgements_of(store, [("acme-of-somewhere@2026.11.1", most - number) for number in range(5_000)]) == {}
+    assert len(asked) > 1
+    assert max(asked) < FIELD_BYTES
+    assert TOLD * len(f"'{UUID(int=most)}',") < FIELD_BYTES

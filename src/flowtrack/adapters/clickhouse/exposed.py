@@ -68,7 +68,8 @@ def exposed_subjects(store: Store, question: ExposedSubjects, about: About) -> E
     given = who[: question.limit]
     rows = [_exposed(row) for row in asked(_WHAT, first=given[0], last=given[-1])] if given else []
     if len(who) > len(given):
-        about = about.cut(None, cursor_of(question, [rows[-1].subject]))
+        # of whoever was asked for, not of the rows: an erasure may have come in between
+        about = about.cut(None, cursor_of(question, [given[-1].replace("-", "")]))
     return ExposedAnswer(about=about, rows=rows, subjects=subjects)
 
 

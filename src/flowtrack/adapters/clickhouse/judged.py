@@ -15,6 +15,8 @@ ORDER BY defined DESC LIMIT 1 BY pack, situation"""  # noqa: S608 - fixed texts
 # What was written last is asked for first: where there is more than is kept, that is what comes up most.
 _ALL: Final = f"""
 SELECT {_COLUMNS} FROM judgements WHERE defined ORDER BY recorded_at DESC LIMIT {KEPT_MAX // 2}"""  # noqa: S608
+ASKED_MAX: Final = 1_000
+"""So many are asked for by name at once: a server takes 128 KiB for a parameter (`http_max_field_value_size`)."""
 _LISTS: Final = ("rules", "clauses", "reasons", "notes", "gaps")
 
 UNJUDGED: Final[dict[str, Any]] = {"severity": "", **{name: [] for name in _LISTS}}
@@ -37,7 +39,9 @@ def judgements_of(store: Store, named: Iterable[Named]) -> dict[Named, dict[str,
     if missing:
         if store.kept.said.asks_all():
             store.kept.said.add({(row["pack"], row["situation"]): row for row in store.named(_ALL)})
-        said = {(row["pack"], row["situation"]): row for row in store.named(_JUDGEMENTS, situations=missing)}
-        store.kept.said.add({name: row for name, row in said.items() if row["defined"]})
-        found |= said
+        for start in range(0, len(missing), ASKED_MAX):
+            rows = store.named(_JUDGEMENTS, situations=missing[start : start + ASKED_MAX])
+            said = {(row["pack"], row["situation"]): row for row in rows}
+            store.kept.said.add({name: row for name, row in said.items() if row["defined"]})
+            found |= said
     return found

@@ -55,8 +55,9 @@ GROUP BY masks SETTINGS max_threads = 2"""
 _MASK: Final = """groupBitOr(transform(category, {{names{0}:Array(String)}},
            arrayMap(bit -> bitShiftLeft(toUInt64(1), bit), range(length({{names{0}:Array(String)}}))), toUInt64(0)))"""
 BITS: Final = 64
-TOLD: Final = 10_000
-"""So many subjects of whom something was taken back are asked about by name; of more, all rows are read again."""
+TOLD: Final = 3_000
+"""So many subjects of whom something was taken back are asked about by name, since a server takes 128 KiB for a
+parameter (`http_max_field_value_size`); of more, all rows are read again."""
 _ROW_BY_ROW: Final = """
 SELECT categories, count() FROM
 (

@@ -87,21 +87,18 @@ def violations(store: Store, question: Violations, about: About) -> ViolationsAn
         text = statement.replace("{where}", filters.where).replace("{when}", when)
         return text.replace("{behind}", _BEHIND if behind else "1")
 
-    found = _newest(
-        store,
-        filled(_NEWEST),
-        filled(_ROWS),
-        {**times.parameters, **parameters, **behind, **within},
-        question.limit + 1,
-        span,
-        narrowed=bool(filters.parameters),
-    )
+    rows, asked = question.limit + 1, {**times.parameters, **parameters, **behind, **within}
+    found = _newest(store, filled(_NEWEST), filled(_ROWS), asked, rows, span, narrowed=bool(filters.parameters))
+    if len(found) < rows and days and within["floor"] > days[-1].begins_us:
+        # some that were counted are gone since, by an erasure: then all days are read, or others would be left out
+        asked |= {"floor": days[-1].begins_us, **known_within(days)}
+        found = store.named(filled(_ROWS).replace("{first}", ""), **asked, rows=rows)
     given = found[: question.limit]
     judged = judgements_of(store, ((row["its_pack"], row["its_situation"]) for row in given))
     if len(found) > len(given):
         about = about.cut(None, cursor_of(question, [given[-1][name] for name in _ORDERED_BY]))
-    rows = [_violation(row, judged.get((row["its_pack"], row["its_situation"]), UNJUDGED)) for row in given]
-    return ViolationsAnswer(about=about.judged_by([row.pack for row in rows], []), rows=rows)
+    told = [_violation(row, judged.get((row["its_pack"], row["its_situation"]), UNJUDGED)) for row in given]
+    return ViolationsAnswer(about=about.judged_by([row.pack for row in told], []), rows=told)
 
 
 def _newest(
