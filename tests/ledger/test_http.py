@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -12,12 +13,14 @@ from flowtrack.adapters.http.client import LedgerClient
 from flowtrack.adapters.http.server import LoopbackServer
 from flowtrack.adapters.http.service import build_app
 from flowtrack.audit.alerts import Alerts
+from flowtrack.audit.family import Answer, Question
 from flowtrack.audit.groups import OrphansAnswer
 from flowtrack.audit.overview import Overview
 from flowtrack.audit.questions import Books, DeadLetterList, Orphans
+from flowtrack.audit.roles import Asker
 from flowtrack.audit.trail import Trail
 from flowtrack.domain.consent import ConsentRecord
-from flowtrack.errors import RuntimeStateError, StoreError
+from flowtrack.errors import RuntimeStateError, StoreError, StoreMemoryError, StoreUnavailableError
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
 from tests.ledger.conftest import ASKER, clock
@@ -25,6 +28,7 @@ from tests.ledger.counting import rules_hit
 from tests.ledger.day import START, a_day, subject_of
 
 SUBJECT = subject_of(2)
+A = TypeVar("A", bound=Answer)
 
 
 class BrokenLedger(MemoryLedger):
@@ -38,6 +42,18 @@ class BrokenLedger(MemoryLedger):
         """Break off after the first."""
         yield from list(super().consents_all())[:1]
         raise StoreError("the store does not answer")
+
+
+class FailingLedger(MemoryLedger):
+    """A ledger that fails by one kind of error."""
+
+    def __init__(self, kind: type[StoreError]) -> None:
+        super().__init__(clock)
+        self._kind = kind
+
+    def ask(self, question: Question[A], *, asker: Asker) -> A:  # noqa: ARG002 - the protocol's
+        """Fail."""
+        raise self._kind("it did not work", where="here", help="ask for less")
 
 
 @pytest.fixture
@@ -122,6 +138,16 @@ def test_an_error_of_the_store_reaches_who_asked() -> None:
         with pytest.raises(StoreError):
             list(client.consents_all())
     assert (refused.value.where, refused.value.help) == ("here", "start it")
+
+
+@pytest.mark.parametrize("kind", [StoreError, StoreUnavailableError, StoreMemoryError])
+def test_the_kind_of_an_error_reaches_who_asked(kind: type[StoreError]) -> None:
+    """Whether to ask again, or for less, is known on the other side, too."""
+    ledger = FailingLedger(kind)
+    served = LoopbackServer(build_app(ledger), 0)
+    with served as server, LedgerClient(server.url) as client, pytest.raises(StoreError) as failed:
+        client.ask(Overview(), asker=ASKER)
+    assert (type(failed.value), failed.value.help) == (kind, "ask for less")
 
 
 def test_a_ledger_that_is_not_there_is_said_so() -> None:

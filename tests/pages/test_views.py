@@ -18,6 +18,7 @@ from flowtrack.audit.answers import CompleteUpTo
 from flowtrack.audit.roles import Role
 from flowtrack.audit.trail import TrailConsent
 from flowtrack.audit.whatif import ChangeBy, WhatIfAnswer
+from flowtrack.errors import StoreError, StoreMemoryError, StoreUnavailableError
 from flowtrack.policy.pack import default_pack
 from tests.pages.conftest import Site
 from tests.pages.test_site import SUBJECT
@@ -183,6 +184,28 @@ def test_who_may_not_see_a_page_is_told_who_may(site: Site, language: str, role:
     main = response.text.partition("<main")[2]
     assert role in main
     assert (language == "ko") == ("no role" not in main.casefold())
+
+
+@pytest.mark.parametrize(
+    ("language", "error", "told"),
+    [
+        ("ko", StoreMemoryError, "메모리"),
+        ("en", StoreMemoryError, "more memory"),
+        ("ko", StoreUnavailableError, "잠시 뒤에"),
+        ("en", StoreUnavailableError, "in a moment"),
+    ],
+)
+def test_what_to_do_without_an_answer_depends_on_why(
+    site: Site, monkeypatch: pytest.MonkeyPatch, language: str, error: type[StoreError], told: str
+) -> None:
+    """To wait helps where the ledger is away, and not where the answer takes too much memory."""
+
+    def failing(*_: object, **__: object) -> None:
+        raise error("it did not work")
+
+    monkeypatch.setattr(site.ledger, "ask", failing)
+    page = site.get("/blast", start="dataset", name="crm", lang=language)
+    assert (page.status_code, told in page.text) == (503, True)
 
 
 def test_a_purpose_that_is_too_long_is_kept_in_its_form(site: Site) -> None:

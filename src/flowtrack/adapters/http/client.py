@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self, TypeVar, cast
+from typing import Final, Self, TypeVar, cast
 
 import httpx
 from pydantic import BaseModel, TypeAdapter
@@ -37,12 +37,15 @@ from flowtrack.audit.questions import (
 from flowtrack.audit.roles import Asker
 from flowtrack.audit.streams import FlowRows, Stream, StreamForm
 from flowtrack.domain.consent import ConsentRecord
-from flowtrack.errors import QuestionError, StoreError, StoreUnavailableError
+from flowtrack.errors import QuestionError, StoreError, StoreMemoryError, StoreUnavailableError
 
 A = TypeVar("A", bound=BaseModel)
 Given = TypeVar("Given", bound=Answer)
 
 _TIMEOUT_S = 60.0  # counting a large ledger takes a while
+_KINDS: Final[Mapping[str, type[StoreError]]] = {
+    each.__name__: each for each in (StoreUnavailableError, StoreMemoryError)
+}
 _PIECE_BYTES = 1 << 20
 _LONG_TIMEOUT_S = 600.0  # a hundred million rows grouped anew
 _documents = TypeAdapter(list[Document])
@@ -217,7 +220,8 @@ def refused(response: httpx.Response) -> StoreError | QuestionError:
     """Give what the service said was wrong."""
     try:
         said = response.json()
-        kind = QuestionError if response.status_code == httpx.codes.BAD_REQUEST else StoreError
+        bad = response.status_code == httpx.codes.BAD_REQUEST
+        kind = QuestionError if bad else _KINDS.get(str(said.get("kind")), StoreError)
         return kind(str(said["error"]), where=str(said["where"]), help=str(said["help"]))
     except (ValueError, KeyError, TypeError):
         return StoreError(

@@ -138,7 +138,8 @@ def _refuse(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, FlowtrackError):
         raise error
     status = _BAD_QUESTION if isinstance(error, QuestionError) else _UNAVAILABLE
-    return JSONResponse({"error": error.what, "where": error.where, "help": error.help}, status)
+    said = {"error": error.what, "kind": type(error).__name__, "where": error.where, "help": error.help}
+    return JSONResponse(said, status)
 
 
 def _refuse_question(_: Request, error: Exception) -> JSONResponse:

@@ -112,14 +112,12 @@ def problem_of(error: FlowtrackError) -> JSONResponse:
         _log.error("tokens cannot be checked", error=error.what, where=error.where, help=error.help)
         return problem(503, "provider", detail="tokens cannot be checked now", headers={"retry-after": str(_RETRY_S)})
     _log.error("cannot answer", error=error.what, where=error.where, help=error.help)
-    after = {"retry-after": str(_RETRY_S)}
     if isinstance(error, StoreMemoryError):
         help_ = "ask for a shorter period or fewer categories, or have the ledger's engine given more memory"
-        return problem(
-            503, "memory", detail="the answer takes more memory than the ledger may use", help=help_, headers=after
-        )
+        return problem(503, "memory", detail="the answer takes more memory than the ledger may use", help=help_)
     if isinstance(error, StoreError):
         help_ = "ask again in a moment"
+        after = {"retry-after": str(_RETRY_S)}
         return problem(503, "ledger", detail="the ledger does not answer now", help=help_, headers=after)
     return problem(500, "internal", detail="the question could not be answered", help="look into the log of the API")
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from flowtrack.adapters.pages.rendering import Words
 from flowtrack.adapters.pages.site.visit import INSTANTS, Visit
-from flowtrack.errors import AccessError, FlowtrackError, QuestionError
+from flowtrack.errors import AccessError, FlowtrackError, QuestionError, StoreMemoryError
 
 _INSTANTS: Final = INSTANTS | {"first", "last", "at", "received_at", "noticed_at"}
 _NUMBERS: Final = frozenset({"hops_max", "as_of_step", "known_at_step", "uses_max"})
@@ -45,6 +45,8 @@ class Refusal(NamedTuple):
     """Those that may see it, where the account has none of them."""
     elsewhere: bool
     """A form of another site was sent."""
+    too_large: bool = False
+    """The answer takes more memory than the ledger's engine may use: the same again ends the same."""
 
 
 def refusal_of(visit: Visit, error: FlowtrackError) -> Refusal:
@@ -56,7 +58,8 @@ def refusal_of(visit: Visit, error: FlowtrackError) -> Refusal:
     """
     if not isinstance(error, QuestionError):
         roles = error.roles if isinstance(error, AccessError) else ()
-        return Refusal([], [], roles, elsewhere=isinstance(error, AccessError) and not roles)
+        elsewhere = isinstance(error, AccessError) and not roles
+        return Refusal([], [], roles, elsewhere=elsewhere, too_large=isinstance(error, StoreMemoryError))
     wrong = wrong_of(visit.words, error)
     asked = visit.request.method == "GET"
     return Refusal(wrong, _kept(visit, {each.name for each in wrong}) if asked else [], (), elsewhere=False)
