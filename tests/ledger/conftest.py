@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from pydantic import SecretStr
@@ -34,6 +34,10 @@ SERVER = "FLOWTRACK_TEST_CLICKHOUSE"
 _numbers = itertools.count()
 MEMORY_BYTES = 1 << 30
 """Of the one engine of all tests: hundreds of databases leave their mark on what it thinks it uses."""
+
+
+Asked = list[tuple[str, dict[str, Any]]]
+"""Queries with their parameters."""
 
 
 class Both(NamedTuple):
@@ -112,6 +116,25 @@ def store(empty: Store) -> Store:
     """A store with its migrations applied."""
     empty.migrate()
     return empty
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """What stores are asked from now on: each query with its parameters."""
+    found: Asked = []
+    rows, named = Store.rows, Store.named
+
+    def noted(self: Store, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        found.append((statement, parameters))
+        return rows(self, statement, **parameters)
+
+    def noted_named(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
+        found.append((statement, parameters))
+        return named(self, statement, **parameters)
+
+    monkeypatch.setattr(Store, "rows", noted)
+    monkeypatch.setattr(Store, "named", noted_named)
+    return found
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from flowtrack.domain.names import Verdict
 from flowtrack.errors import QuestionError
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerStore, LedgerWriter
-from tests.ledger.conftest import ASKER, Both, clock
+from tests.ledger.conftest import ASKER, Asked, Both, clock
 from tests.ledger.day import START, START_MS, a_day, category, decision, record
 
 
@@ -112,7 +112,7 @@ def test_a_cursor_that_was_changed_is_refused(both: Both) -> None:
                 assert caught.value.where == "after"
 
 
-def test_a_page_of_violations_reads_parts_of_its_days_only(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_of_violations_reads_parts_of_its_days_only(store: Store, asked: Asked) -> None:
     """What was recorded when none of its violations was lies in other parts; what was learned late is found still."""
     ledger, memory = ClickHouseLedger(store, clock=clock), MemoryLedger(clock)
     denied = category("provided.email", Verdict.DENY)
@@ -123,14 +123,6 @@ def test_a_page_of_violations_reads_parts_of_its_days_only(store: Store, monkeyp
         )
         for each in (SinkStore(store), memory):
             LedgerWriter(each, f"of {number}").process([made])
-    asked: list[tuple[str, dict[str, Any]]] = []
-    named = Store.named
-
-    def noted(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
-        asked.append((statement, dict(parameters)))
-        return named(self, statement, **parameters)
-
-    monkeypatch.setattr(Store, "named", noted)
     second = {"since": START - timedelta(days=51), "until": START - timedelta(days=49)}
     for question, events, parts in (
         (Violations(**second), ["e-0-1"], 1),
@@ -141,7 +133,7 @@ def test_a_page_of_violations_reads_parts_of_its_days_only(store: Store, monkeyp
         given = ledger.ask(question, asker=ASKER)
         assert given == memory.ask(question, asker=ASKER)
         assert [row.event_id for row in given.rows] == events
-        ((statement, parameters),) = [each for each in asked if "FROM flows" in each[0]]
+        ((statement, parameters),) = [each for each in asked if "AS happened_us" in each[0]]
         (read,) = store.rows(f"EXPLAIN ESTIMATE {statement}", **parameters)
         assert read[2] == parts
 

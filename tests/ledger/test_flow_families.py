@@ -29,7 +29,7 @@ from flowtrack.domain.names import Kind, Method, RecordState
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
 from flowtrack.tracking.records import Record
-from tests.ledger.conftest import Both, clock
+from tests.ledger.conftest import Asked, Both, clock
 from tests.ledger.day import START, category, consent, decision, record, subject_of
 from tests.ledger.week import DAY, fill
 
@@ -142,29 +142,15 @@ def test_pages_of_families_add_up(ledgers: tuple[Ledger, Ledger]) -> None:
 
 
 @pytest.mark.embedded
-def test_sums_are_read_instead_of_rows(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sums_are_read_instead_of_rows(store: Store, asked: Asked) -> None:
     """Whole days are answered from projections; rows are read of one subject, or of the party that is asked for."""
     fill(SinkStore(store))
-    asked: list[tuple[str, dict[str, Any]]] = []
-    rows = Store.rows
-
-    def noted(self: Store, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
-        asked.append((statement, dict(parameters)))
-        return rows(self, statement, **parameters)
-
-    def noted_named(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
-        asked.append((statement, dict(parameters)))
-        return named(self, statement, **parameters)
-
-    named = Store.named
-    monkeypatch.setattr(Store, "rows", noted)
-    monkeypatch.setattr(Store, "named", noted_named)
     ledger = ClickHouseLedger(store, clock=clock)
     for question in QUESTIONS:
         asked.clear()
         ledger.ask(question.model_copy(update={"known_at": START.replace(hour=0) + 400 * DAY}), asker=ASKER)
-        for statement, parameters in asked:
-            explained = rows(store, f"EXPLAIN projections = 1, indexes = 1 {statement}", **parameters)
+        for statement, parameters in [*asked]:
+            explained = store.rows(f"EXPLAIN projections = 1, indexes = 1 {statement}", **parameters)
             plan = "\n".join(line for (line,) in explained)
             reads = re.findall(r"ReadFromMergeTree \(\w+\.flows\)\n.*\n\W*Parts: (\d+)", plan)
             narrow = "subject = {subject:UUID}" in statement or "GROUP BY category, subject" in statement

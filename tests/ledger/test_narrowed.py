@@ -26,7 +26,7 @@ from flowtrack.domain.instants import DAY_US
 from flowtrack.domain.names import ActorType, Kind, Verdict
 from flowtrack.testing.ledger import MemoryLedger
 from flowtrack.tracking.ledger import LedgerWriter
-from tests.ledger.conftest import ASKER, clock
+from tests.ledger.conftest import ASKER, Asked, clock
 from tests.ledger.day import START, START_MS, category, decision, record, subject_of
 from tests.ledger.subjects_day import write_days
 
@@ -70,7 +70,7 @@ def test_what_is_read_in_pieces_is_the_whole(store: Store, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("spread_s", [1, 600, 86_000])
 def test_a_day_with_many_violations_is_looked_at_from_its_end(
-    store: Store, monkeypatch: pytest.MonkeyPatch, spread_s: int
+    store: Store, asked: Asked, monkeypatch: pytest.MonkeyPatch, spread_s: int
 ) -> None:
     """The newest are the same whether they are all in one second, or come evenly, or leave the day's end empty."""
     chance, memory = Random(spread_s), MemoryLedger(clock)
@@ -85,21 +85,13 @@ def test_a_day_with_many_violations_is_looked_at_from_its_end(
     made = [record(each, number) for number, each in enumerate(denied)]
     for each in (SinkStore(store), memory):
         LedgerWriter(each, "many").process(made)
-    looked: list[str] = []
-    named = Store.named
-
-    def noted(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
-        looked.append(statement)
-        return named(self, statement, **parameters)
-
-    monkeypatch.setattr(Store, "named", noted)
     monkeypatch.setattr(violations, "CLOSE_BY", 2)
     ledger = ClickHouseLedger(store, clock=clock)
     midday = START.replace(hour=12)
     for times in ({}, {"as_of": midday}, {"until": midday}, {"service": denied[0].service}):
-        asked = Violations(limit=7).model_copy(update=times)
-        assert list(pages_of(ledger, asked, asker=ASKER)) == list(pages_of(memory, asked, asker=ASKER)), times
-    assert any("PREWHERE" in statement for statement in looked)
+        many = Violations(limit=7).model_copy(update=times)
+        assert list(pages_of(ledger, many, asker=ASKER)) == list(pages_of(memory, many, asker=ASKER)), times
+    assert any("PREWHERE" in statement for statement, _ in asked)
 
 
 def test_slices_are_all_subjects_once() -> None:
@@ -122,9 +114,7 @@ def test_slices_are_all_subjects_once() -> None:
     ],
     ids=lambda question: f"{question.family}-{getattr(question, 'start', '')}",
 )
-def test_parts_of_other_days_stay_unread(
-    store: Store, monkeypatch: pytest.MonkeyPatch, question: PagedQuestion[Any]
-) -> None:
+def test_parts_of_other_days_stay_unread(store: Store, asked: Asked, question: PagedQuestion[Any]) -> None:
     """Of three months with a part each, a question about a day reads one; what was learned late is found still."""
     ledger, memory = ClickHouseLedger(store, clock=clock), MemoryLedger(clock)
     for number, (happened, recorded) in enumerate([(-80, -80), (-50, -50), (-20, -20), (-80, 0)]):
@@ -138,19 +128,6 @@ def test_parts_of_other_days_stay_unread(
             made.append(record(flow.model_copy(update=also), offset, at_ms=at_ms + offset))
         for each in (SinkStore(store), memory):
             LedgerWriter(each, f"of {number}").process(made)
-    asked: list[tuple[str, dict[str, Any]]] = []
-    rows, named = Store.rows, Store.named
-
-    def noted(self: Store, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
-        asked.append((statement, dict(parameters)))
-        return rows(self, statement, **parameters)
-
-    def noted_named(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
-        asked.append((statement, dict(parameters)))
-        return named(self, statement, **parameters)
-
-    monkeypatch.setattr(Store, "rows", noted)
-    monkeypatch.setattr(Store, "named", noted_named)
     for first, parts in ((-51, 1), (-81, 4), (-200, 0)):
         of_days = {"since": START + timedelta(days=first), "until": START + timedelta(days=first + 2)}
         asked.clear()
@@ -161,32 +138,20 @@ def test_parts_of_other_days_stay_unread(
         reading = [each for each in reading if "known_from" in each[1]]
         assert reading or not parts
         for statement, parameters in reading:
-            read = rows(store, f"EXPLAIN ESTIMATE {statement}", **parameters)
+            read = store.rows(f"EXPLAIN ESTIMATE {statement}", **parameters)
             assert sum(part for _, _, part, *_ in read) <= parts * statement.count("FROM flows"), statement
 
 
-def test_shares_can_be_read_from_their_projection(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shares_can_be_read_from_their_projection(store: Store, asked: Asked) -> None:
     """Transfers, and whose data a party has, ask for nothing that the projection of shares has not."""
     write_days(SinkStore(store))
-    asked: list[tuple[str, dict[str, Any]]] = []
-    rows, named = Store.rows, Store.named
-
-    def noted(self: Store, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
-        asked.append((statement, dict(parameters)))
-        return rows(self, statement, **parameters)
-
-    def noted_named(self: Store, statement: str, **parameters: object) -> list[dict[str, Any]]:
-        asked.append((statement, dict(parameters)))
-        return named(self, statement, **parameters)
-
-    monkeypatch.setattr(Store, "rows", noted)
-    monkeypatch.setattr(Store, "named", noted_named)
     ledger = ClickHouseLedger(store, clock=clock)
+    asked.clear()
     assert ledger.ask(Transfers(home="JP"), asker=ASKER).rows
     assert ledger.ask(ExposedSubjects(start="party", name="bank"), asker=ASKER).rows
     shares = [each for each in asked if "kind = 'share'" in each[0] and "known_on" not in each[0]]
     shares = [each for each in shares if "BETWEEN {first" not in each[0]]  # of a page, by the key of the table
     assert len(shares) == 3  # countries for a hint, transfers, and who is on the page
     for statement, parameters in shares:
-        plan = "\n".join(line for (line,) in rows(store, f"EXPLAIN projections = 1 {statement}", **parameters))
+        plan = "\n".join(line for (line,) in store.rows(f"EXPLAIN projections = 1 {statement}", **parameters))
         assert "Name: shares" in plan, plan  # which of both is less to read, the engine decides for each part
