@@ -17,7 +17,7 @@ from flowtrack.apps.check_cli import check
 from flowtrack.apps.directory import DEFAULT
 from flowtrack.apps.export_cli import app as export
 from flowtrack.apps.ledger_cli import app as ledger
-from flowtrack.apps.options import DataDir, Json
+from flowtrack.apps.options import AsOf, DataDir, Json, KnownAt
 from flowtrack.apps.policy_cli import app as policy
 from flowtrack.apps.registry_cli import app as registry_app
 from flowtrack.apps.reports_cli import app as report_app
@@ -144,12 +144,8 @@ def emit(
 @app.command()
 def trace(
     subject: Annotated[str, typer.Argument(help="Pseudonym, 32 hex digits (see `flowtrack pseudonym`).")],
-    as_of: Annotated[
-        str, typer.Option(help="What had happened by this instant (ISO 8601 with zone, or a day in UTC).")
-    ] = "",
-    known_at: Annotated[
-        str, typer.Option(help="What was known at this instant (ISO 8601 with zone, or a day in UTC).")
-    ] = "",
+    as_of: AsOf = "",
+    known_at: KnownAt = "",
     why: Annotated[
         str, typer.Option(help="What it is for, e.g. the number of a case: the log of questions keeps it.")
     ] = "",

@@ -8,15 +8,13 @@ from typing import Annotated, Literal
 import typer
 
 from flowtrack.apps.directory import DEFAULT
-from flowtrack.apps.options import DataDir
+from flowtrack.apps.options import INSTANT, AsOf, DataDir, KnownAt
 
 app = typer.Typer(
     help="What happened to one subject's data, or to all in a period, in the terms of others.", no_args_is_help=True
 )
 
 _Subject = Annotated[str, typer.Argument(help="Pseudonym, 32 hex digits (see `flowtrack pseudonym`).")]
-_AsOf = Annotated[str, typer.Option(help="What had happened by this instant (ISO 8601 with zone, or a day in UTC).")]
-_KnownAt = Annotated[str, typer.Option(help="What was known at this instant (ISO 8601 with zone, or a day in UTC).")]
 _Why = Annotated[str, typer.Option(help="What it is for, e.g. a case: the log of questions keeps it.")]
 _Output = Annotated[Path | None, typer.Option(help="Into this file instead of standard output.")]
 
@@ -24,8 +22,8 @@ _Output = Annotated[Path | None, typer.Option(help="Into this file instead of st
 @app.command()
 def openlineage(
     subject: _Subject,
-    as_of: _AsOf = "",
-    known_at: _KnownAt = "",
+    as_of: AsOf = "",
+    known_at: KnownAt = "",
     why: _Why = "",
     output: _Output = None,
     data_dir: DataDir = DEFAULT,
@@ -39,8 +37,8 @@ def openlineage(
 @app.command()
 def prov(
     subject: _Subject,
-    as_of: _AsOf = "",
-    known_at: _KnownAt = "",
+    as_of: AsOf = "",
+    known_at: KnownAt = "",
     why: _Why = "",
     output: _Output = None,
     data_dir: DataDir = DEFAULT,
@@ -53,11 +51,9 @@ def prov(
 
 @app.command()
 def lineage(
-    since: Annotated[
-        str, typer.Argument(help="What happened at this instant or later (ISO 8601 with zone, or a day in UTC).")
-    ],
+    since: Annotated[str, typer.Argument(help=f"What happened at this instant or later {INSTANT}.")],
     until: Annotated[str, typer.Option(help="What happened before this instant; left out, until now.")] = "",
-    known_at: _KnownAt = "",
+    known_at: KnownAt = "",
     service: Annotated[str, typer.Option(help="Only flows of this service.")] = "",
     recipient: Annotated[str, typer.Option(help="Only what this party received.")] = "",
     vocabulary: Annotated[Literal["openlineage", "prov"], typer.Option(help="In whose terms.")] = "openlineage",
@@ -78,8 +74,8 @@ def lineage(
 def dpv(
     subject: _Subject,
     controller: Annotated[str, typer.Option(help="Who asked for the consents: a name, or an IRI.")],
-    as_of: _AsOf = "",
-    known_at: _KnownAt = "",
+    as_of: AsOf = "",
+    known_at: KnownAt = "",
     why: _Why = "",
     output: _Output = None,
     data_dir: DataDir = DEFAULT,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flowtrack.apps.directory import DEFAULT
-from flowtrack.apps.options import DataDir, Json
+from flowtrack.apps.options import INSTANT, DataDir, Json
 
 app = typer.Typer(help="Look after the ledger: erase, keep, copy.", no_args_is_help=True)
 hold_app = typer.Typer(help="Legal holds.", no_args_is_help=True)
@@ -83,12 +83,8 @@ def add(
     subject: Annotated[str | None, typer.Option(help="Rows of this subject.")] = None,
     category: Annotated[str | None, typer.Option(help="Rows of this category and those under it.")] = None,
     service: Annotated[str | None, typer.Option(help="Rows of this service.")] = None,
-    since: Annotated[
-        str | None, typer.Option(help="What happened since then (ISO 8601 with zone, or a day in UTC).")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(help="What happened before then (ISO 8601 with zone, or a day in UTC).")
-    ] = None,
+    since: Annotated[str | None, typer.Option(help=f"What happened since then {INSTANT}.")] = None,
+    until: Annotated[str | None, typer.Option(help=f"What happened before then {INSTANT}.")] = None,
     data_dir: DataDir = DEFAULT,
     json: Json = False,
 ) -> None:
@@ -210,12 +206,8 @@ def restore(
 def export(  # noqa: PLR0913, PLR0917 - typer makes an option of each
     output: Annotated[Path, typer.Option(help="A new folder.")],
     table: Annotated[str, typer.Option(help="What: flows, consents, judgements, alerts, …")] = "flows",
-    since: Annotated[
-        str | None, typer.Option(help="Recorded since then (ISO 8601 with zone, or a day in UTC).")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(help="Recorded before then (ISO 8601 with zone, or a day in UTC).")
-    ] = None,
+    since: Annotated[str | None, typer.Option(help=f"Recorded since then {INSTANT}.")] = None,
+    until: Annotated[str | None, typer.Option(help=f"Recorded before then {INSTANT}.")] = None,
     as_of: Annotated[str | None, typer.Option(help="What had happened by this instant.")] = None,
     known_at: Annotated[str | None, typer.Option(help="What was known at this instant.")] = None,
     with_subjects: Annotated[bool, typer.Option("--with-subjects", help="With pseudonyms; else without.")] = False,

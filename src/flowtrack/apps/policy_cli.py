@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flowtrack.apps.directory import DEFAULT
-from flowtrack.apps.options import DataDir
+from flowtrack.apps.options import INSTANT, DataDir, KnownAt
 
 app = typer.Typer(help="Policy packs: rules, clauses and cases.", no_args_is_help=True)
 
@@ -69,15 +69,9 @@ def clauses(
 @app.command()
 def whatif(
     newpack: Annotated[Path, typer.Argument(help="Folder of the pack to judge by.")],
-    since: Annotated[
-        str, typer.Option(help="What happened at this instant or later (ISO 8601 with zone, or a day in UTC).")
-    ] = "",
-    until: Annotated[
-        str, typer.Option(help="What happened before this instant (ISO 8601 with zone, or a day in UTC).")
-    ] = "",
-    known_at: Annotated[
-        str, typer.Option(help="What was known at this instant (ISO 8601 with zone, or a day in UTC).")
-    ] = "",
+    since: Annotated[str, typer.Option(help=f"What happened at this instant or later {INSTANT}.")] = "",
+    until: Annotated[str, typer.Option(help=f"What happened before this instant {INSTANT}.")] = "",
+    known_at: KnownAt = "",
     fail_above: Annotated[
         list[str] | None, typer.Option(help="Flows that may change, KIND=NUMBER or KIND=SHARE%.")
     ] = None,
