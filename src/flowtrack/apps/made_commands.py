@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 from typer.core import TyperGroup
 
 
-class MadeCommands(TyperGroup):
+class MadeCommands(TyperGroup, ABC):
     """Commands written by hand, and those that are made; of one name the made one is taken."""
 
+    @abstractmethod
     def made(self) -> Mapping[str, Any]:
         """Make the commands, by name; groups say which."""
-        raise NotImplementedError
 
     def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - whatever the context
         """Give the names of all commands: those that are made in their own order where none is written by hand."""
