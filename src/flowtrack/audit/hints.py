@@ -96,9 +96,13 @@ def with_hints(answer: A, question: Question[A], known: Known, role: Role) -> A:
     return answer.model_copy(update={"about": answer.about.model_copy(update=told)}) if found else answer
 
 
+REGISTERED: Final = ("service", "recipient", "country", "actor_role")
+"""What of names registry documents have."""
+
+
 def registered(bodies: Iterable[str]) -> dict[str, set[str]]:
     """What registry documents name, by what it is: services, parties, countries, roles of staff."""
-    names: dict[str, set[str]] = {"service": set(), "recipient": set(), "country": set(), "actor_role": set()}
+    names: dict[str, set[str]] = {each: set() for each in REGISTERED}
     for body in bodies:
         try:
             document = RegistryDocument.model_validate_json(body)

@@ -7,7 +7,7 @@ from typing import Final
 from flowtrack.adapters.clickhouse.access import ACTOR, ACTOR_ROLE, BY_STAFF
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.families import FAMILIES
-from flowtrack.audit.hints import registered
+from flowtrack.audit.hints import REGISTERED, registered
 
 # Grouped as in the projection `daily`, so that no row is read.
 _NAMES: Final = {
@@ -45,7 +45,9 @@ def names_seen(store: Store, field: str, whom: str | None) -> set[str]:
     seen = {name for (name,) in store.rows(_NAMES[field])} - {""}
     if field == "asked":
         return seen | set(FAMILIES)
-    return seen | registered(body for (body,) in store.rows(_REGISTRIES)).get(field, set())
+    if field in REGISTERED:
+        return seen | registered(body for (body,) in store.rows(_REGISTRIES))[field]
+    return seen
 
 
 def situations_met(store: Store) -> frozenset[int]:
