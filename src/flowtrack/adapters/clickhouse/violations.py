@@ -80,7 +80,7 @@ def violations(store: Store, question: Violations, about: About) -> ViolationsAn
     within = _within(days, key, question.limit + 1)
     ends = [instant_us(moment) for moment in (question.until, question.as_of) if moment is not None]
     ends += [] if key is None else [int(key[0])]
-    span = _close_by([day for day in days if not ends or day.begins_us <= min(ends)], ends, question.limit + 1)
+    span = _close_by(days, ends, question.limit + 1)
 
     def filled(statement: str) -> str:
         when = times.exact + _SINCE + KNOWN_WITHIN
@@ -133,13 +133,13 @@ def _close_by(days: Sequence[Day], ends: Sequence[int], rows: int) -> _Span | No
     """In which span, at its end, the newest day may have as many rows as a page takes; None where it has few.
 
     Args:
-        days: that have violations, the newest first, none behind the end.
+        days: that have violations, the newest first.
         ends: instants behind which nothing is asked for, in microseconds.
         rows: of the page.
     """
-    if not days or days[0].flows <= CLOSE_BY * CLOSE_BY * rows:
+    newest = next((day for day in days if not ends or day.begins_us <= min(ends)), None)
+    if newest is None or newest.flows <= CLOSE_BY * CLOSE_BY * rows:
         return None
-    newest = days[0]
     end_us = min([newest.begins_us + DAY_US, *ends])
     return _Span(end_us - DAY_US * CLOSE_BY * rows // newest.flows, end_us)
 
