@@ -6,29 +6,25 @@ months, and the books.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
 from pathlib import Path
 
+from benchmarks.rig.at_rest import make_old
 from flowtrack.adapters.clickhouse.ledger import ClickHouseLedger
 from flowtrack.adapters.clickhouse.settings import ClickHouseSettings
 from flowtrack.adapters.clickhouse.store import Store
 from flowtrack.audit.questions import Books
 from tests.ledger.conftest import clock
 
-_AGE_S = 2 * 86_400
 _DEADLINE_S = 200
 _PARTS = "SELECT count(), uniqExact(partition) FROM system.parts WHERE active AND table = 'flows'"
 
 
 def main(data_dir: Path) -> None:
     """Wait until each month is one part, or for the deadline."""
-    parts = [part for part in data_dir.glob("store/*/*/*_*_*_*") if part.is_dir()]
-    flows = [part for part in parts if (part / "daily.proj").exists()]
-    for part in parts:
-        os.utime(part, (time.time() - _AGE_S,) * 2)
+    flows = [part for part in make_old(data_dir) if (part / "daily.proj").exists()]
     with Store(ClickHouseSettings(data_dir=data_dir)) as store:
         until_s, pause = time.monotonic() + _DEADLINE_S, threading.Event()
         left, months = store.rows(_PARTS)[0]
